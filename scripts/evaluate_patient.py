@@ -1,0 +1,18 @@
+"""evaluate_patient: every model and baseline on one patient."""
+
+from ichflow.job import logged
+
+with logged(snakemake.log[0]):
+    from ichflow import dataset, evaluation, metrics, shards, splits, tables
+
+    patient, params = snakemake.wildcards.patient, snakemake.params
+    membership = splits.fold_and_part(tables.read(snakemake.input.splits), patient)
+    predictions = dict(zip(params.models, zip(snakemake.input.slices, snakemake.input.masks, strict=True), strict=True))
+    rows = evaluation.evaluate(
+        shards.read(snakemake.input.shard),
+        dataset.mask_path(params.folder, patient),
+        predictions,
+        membership,
+        params.threshold_hu,
+    )
+    tables.write(snakemake.output[0], rows, metrics.SCHEMA)

@@ -1,0 +1,155 @@
+"""Shards to batches, on the fly: slices lie in a scratch file on disk, never all in memory."""
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ichflow import grid, shards, windows
+from ichflow.augment import Augmenter
+from ichflow.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class SliceStore:
+    """Slices of some patients at a recipe's size, memory-mapped from a scratch folder.
+
+    Attributes
+    ----------
+    hu
+        int16 (slice, size, size), Hounsfield units.
+    mask
+        uint8 (slice, size, size).
+    positive
+        bool (slice,), whether the slice has a hemorrhage.
+    """
+
+    hu: NDArray[np.int16]
+    mask: NDArray[np.uint8]
+    positive: NDArray[np.bool_]
+
+    @classmethod
+    def build(cls, paths: Sequence[str | Path], size: int, scratch: str | Path) -> "SliceStore":
+        """Copy the slices of all shards into ``scratch``, one shard in memory at a time.
+
+        Parameters
+        ----------
+        paths
+            Shards; those without rows add nothing.
+        size
+            Rows and columns to bring the slices to.
+        scratch
+            An existing folder, which the caller removes.
+        """
+        positive: list[NDArray[np.bool_]] = []
+        hu_path, mask_path = Path(scratch) / "hu.int16", Path(scratch) / "mask.uint8"
+        with hu_path.open("wb") as hu_file, mask_path.open("wb") as mask_file:
+            for path in paths:
+                shard = shards.read(path)
+                hu_file.write(np.rint(grid.resize_area(shard.hu, size)).astype(np.int16).tobytes())
+                mask_file.write(grid.shrink_labels(shard.mask, size).tobytes())
+                positive.append(shard.has_hemorrhage)
+        flags = np.concatenate([np.empty(0, np.bool_), *positive])
+        shape = (len(flags), size, size)
+        if not len(flags):
+            return cls(np.empty(shape, np.int16), np.empty(shape, np.uint8), flags)
+        return cls(
+            np.memmap(hu_path, np.int16, "r", shape=shape), np.memmap(mask_path, np.uint8, "r", shape=shape), flags
+        )
+
+
+def epoch_order(positive: NDArray[np.bool_], recipe: Recipe, epoch: int) -> NDArray[np.int64]:
+    """Choose the slices of one training epoch: as many as there are, in an order that seed and epoch decide.
+
+    With a ``positive_share`` each batch holds that share of slices with hemorrhage, the rarer kind being repeated in
+    ever new order; without one each slice comes once.
+
+    Parameters
+    ----------
+    positive
+        bool (slice,).
+    recipe
+        Its seed, batch size and share are used.
+    epoch
+        0-based.
+
+    Returns
+    -------
+    ndarray
+        int64 (slices of the epoch,), indices of slices.
+    """
+    random = np.random.default_rng([recipe.seed, epoch])
+    with_, without = np.flatnonzero(positive), np.flatnonzero(~positive)
+    if recipe.positive_share is None or not len(with_) or not len(without):
+        return random.permutation(len(positive))
+    batches = math.ceil(len(positive) / recipe.batch_size)
+    share = round(recipe.positive_share * recipe.batch_size)
+    chosen = [
+        _repeated(with_, batches * share, random).reshape(batches, share),
+        _repeated(without, batches * (recipe.batch_size - share), random).reshape(batches, -1),
+    ]
+    return np.concatenate(chosen, axis=1).ravel()
+
+
+def _repeated(indices: NDArray[np.int64], count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    rounds = [random.permutation(indices) for _ in range(math.ceil(count / len(indices)))]
+    return np.concatenate([indices[:0], *rounds])[:count]
+
+
+class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
+    """Batches for Keras: images float32 (batch, size, size, windows) in 0…1, masks float32 (batch, size, size, 1).
+
+    Each sample's changes are seeded by epoch and place, so that a run repeats whatever the number of workers.
+    """
+
+    def __init__(self, store: SliceStore, recipe: Recipe, *, training: bool, workers: int = 1) -> None:
+        """Take a store; only training shuffles, balances and augments."""
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=4 * workers)
+        self._store = store
+        self._recipe = recipe
+        self._training = training
+        self._epoch = 0
+        self._local = threading.local()  # an Albumentations pipeline holds its own random state
+        self._order = self._new_order()
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return math.ceil(len(self._order) / self._recipe.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Make one batch."""
+        first = index * self._recipe.batch_size
+        places = range(first, min(first + self._recipe.batch_size, len(self._order)))
+        samples = [self._sample(place) for place in places]
+        images, masks = zip(*samples, strict=True)
+        return np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+
+    def on_epoch_end(self) -> None:
+        """Choose the slices of the next epoch."""
+        self._epoch += 1
+        self._order = self._new_order()
+
+    def _new_order(self) -> NDArray[np.int64]:
+        if not self._training:
+            return np.arange(len(self._store.positive))
+        return epoch_order(self._store.positive, self._recipe, self._epoch)
+
+    def _sample(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        position = self._order[place]
+        image = windows.channels(self._store.hu[position], self._recipe.windows)
+        mask = np.array(self._store.mask[position] > 0, dtype=np.uint8)
+        if not self._training:
+            return image, mask
+        seed = np.random.SeedSequence([self._recipe.seed, self._epoch, place]).generate_state(1)[0]
+        return self._augmenter()(image, mask, int(seed))
+
+    def _augmenter(self) -> Any:
+        if not hasattr(self._local, "augmenter"):
+            self._local.augmenter = Augmenter(self._recipe)
+        return self._local.augmenter

@@ -1,0 +1,10 @@
+"""Versions of what the stages hand on; rules take them as parameters, so that a new version voids old files.
+
+Snakemake sees a change of a script, but not of the library: whoever changes what a stage writes raises its number.
+"""
+
+VERIFICATION = 1
+SHARD = 1
+MODEL = 1
+PREDICTION = 1
+METRICS = 1

@@ -1,0 +1,89 @@
+"""An exported model and a shard to probabilities, without Keras."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from ichflow import contracts, grid, windows
+from ichflow.errors import IchflowError
+from ichflow.recipes import Recipe
+
+METADATA_KEY = "ichflow"
+
+
+class Predictor:
+    """One exported model, ready to run on the CPU."""
+
+    def __init__(self, path: str | Path, threads: int) -> None:
+        """Load and compile an ONNX file to run on so many threads.
+
+        Raises
+        ------
+        IchflowError
+            The file is absent, no ONNX model, or of another contract version.
+        """
+        core = ov.Core()
+        try:
+            model = core.read_model(path)
+        except RuntimeError as error:
+            raise IchflowError(
+                f"{path}: no readable ONNX model ({str(error).splitlines()[0]}); expected one made by 'export'"
+            ) from None
+        content = _metadata(model)
+        if content.get("contract") != contracts.MODEL:
+            raise IchflowError(
+                f"{path}: model of contract version {content.get('contract')}, expected {contracts.MODEL}; "
+                "export it again with this version of ichflow"
+            )
+        self.recipe = Recipe(**content["recipe"])
+        size = self.recipe.size
+        model.reshape([1, size, size, len(self.recipe.windows)])
+        # OpenVINO would compute in bfloat16 where the CPU has it: off by 1e-3 from Keras
+        self._compiled = core.compile_model(
+            model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+        )
+
+    def probabilities(self, hu: NDArray[np.int16]) -> NDArray[np.float32]:
+        """Predict a scan slice by slice.
+
+        Parameters
+        ----------
+        hu
+            int16 (slice, row, column), square, Hounsfield units; brought to the recipe's size by area.
+
+        Returns
+        -------
+        ndarray
+            float32 (slice, size, size), the probability of hemorrhage.
+
+        Raises
+        ------
+        IchflowError
+            The network gives values that are no numbers.
+        """
+        size = self.recipe.size
+        result = np.empty((len(hu), size, size), np.float32)
+        for target, source in zip(result, grid.resize_area(hu, size), strict=True):
+            image = windows.channels(source, self.recipe.windows)
+            target[:] = self._compiled(image[None])[0][0, :, :, 0]
+        if not np.isfinite(result).all():
+            raise IchflowError("the network gives probabilities that are NaN: its training diverged; train it again")
+        return result
+
+
+def mean_probabilities(predictors: Sequence[Predictor], hu: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Average the probabilities of several folds' models, float32 (slice, size, size)."""
+    total = predictors[0].probabilities(hu)
+    for predictor in predictors[1:]:
+        total += predictor.probabilities(hu)
+    return total / np.float32(len(predictors))
+
+
+def _metadata(model: Any) -> dict[str, Any]:
+    place = ["framework", METADATA_KEY]  # where OpenVINO keeps the metadata of an ONNX file
+    return json.loads(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else {}

@@ -1,0 +1,56 @@
+"""What every script does first: a log that holds everything and ends in the error."""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ichflow.errors import IchflowError
+
+
+@contextmanager
+def logged(path: str | Path) -> Generator[None]:
+    """Send all output of this process to a log file; on failure end it, and the terminal, with the error.
+
+    The file descriptors themselves are redirected, so that output of compiled libraries is caught as well. An
+    :class:`~ichflow.errors.IchflowError` is told by its message alone, anything else with its traceback.
+
+    Parameters
+    ----------
+    path
+        The log file; it is overwritten.
+
+    Raises
+    ------
+    SystemExit
+        With status 1, after the error has been written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(2), "w", encoding="utf-8")
+    with path.open("w", encoding="utf-8") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
+    )
+    try:
+        yield
+    except IchflowError as error:
+        _end_with(f"error: {error}", terminal)
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        _end_with(f"error: {type(error).__name__}: {error} (traceback in {path})", terminal)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        terminal.close()
+
+
+def _end_with(message: str, terminal: object) -> None:
+    for stream in (sys.stderr, terminal):
+        print(message, file=stream, flush=True)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    sys.exit(1)

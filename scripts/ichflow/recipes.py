@@ -1,0 +1,42 @@
+"""A recipe: everything that makes one model, read from the config and carried inside the exported file."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The keys of a recipe; meaning, units and defaults stand in ``config/README.md``.
+
+    Defaults are filled in by the config's schema, so there are none here.
+    """
+
+    size: int
+    windows: list[str]
+    filters: int
+    levels: int
+    dropout: float
+    head: str
+    loss: str
+    batch_size: int
+    positive_share: float | None
+    learning_rate: float
+    monitor: str
+    halve_after: int
+    stop_after: int
+    epochs: int
+    flip: float
+    brightness_contrast: float
+    elastic: float
+    threshold: float
+    seed: int
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """Read a recipe from JSON."""
+        return cls(**json.loads(text))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the keys as plain data."""
+        return asdict(self)

@@ -1,0 +1,519 @@
+"""The page that a person opens: numbers, pictures and sentences put into one self-contained HTML file.
+
+A page is a list of sections of text, tables and pictures; the template loops over them and knows no more. Whoever
+assembles a page says with ``missing`` why a section has nothing to show. All sentences with numbers are made from the
+tables, so that text and table cannot differ.
+"""
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from ichflow.errors import IchflowError
+from ichflow.files import write_text
+
+NOTHING = "–"
+BASELINE_MEANING = {"null": "a model that predicts nothing", "threshold": "a threshold on Hounsfield units"}
+
+SECTIONS = {
+    "dataset": "Dataset",
+    "samples": "Sample slices",
+    "augmentation": "Augmentation",
+    "network": "Network",
+    "training": "Training",
+    "predictions": "Predictions",
+    "bone": "Bone windows",
+    "results": "Results",
+    "statistics": "Statistics",
+    "workflow": "Workflow",
+    "provenance": "Provenance",
+    "limits": "Limits",
+}
+"""Sections of a page, in order: id and title."""
+
+STATISTICS_NOTES = (
+    "The patient is the independent unit. Intervals are percentile intervals of a bootstrap that draws patients with "
+    "all their slices, separately among those with and without hemorrhage.",
+    "Tests over slices are shown because the original study made them. Slices of one patient resemble each other, so "
+    "such a test counts the same evidence several times (pseudoreplication) and its p is too small; the test over "
+    "patients beside it is the one to read.",
+    "p values are not corrected for the number of tests in these tables.",
+)
+
+LIMITS = (
+    "Not for clinical use: nothing here has been tested for, or may be used in, the care of patients.",
+    "Only patients of the test part enter a claim; with so few of them the intervals are wide.",
+    "Overlap (Dice, IoU) is not defined where there is no hemorrhage: such slices and patients count in detection and "
+    "specificity only. Pixel accuracy is close to 1 for any model, since nearly all pixels are background.",
+)
+
+
+class Cell(NamedTuple):
+    """What stands in a table, and by what it is sorted (None: at the end)."""
+
+    text: str
+    sort: float | str | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """Head of a column; numbers stand to the right."""
+
+    name: str
+    numeric: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as data URI with its caption, which is its alternative text as well."""
+
+    caption: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes
+    ----------
+    id, title
+        Anchor and heading.
+    text
+        Paragraphs, shown first.
+    tables, pictures
+        Shown in this order.
+    missing
+        Why there is nothing to show; empty if there is something.
+    """
+
+    id: str
+    title: str
+    text: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template gets, under the name ``page``.
+
+    Attributes
+    ----------
+    title, dataset_name
+        Heading, and the name of the run.
+    restricted, phantom
+        Whether the dataset may not be shared, and whether it is simulated.
+    summary
+        Sentences on top, from :func:`summary_sentences`.
+    sections
+        In any order; :func:`render` puts them into that of :data:`SECTIONS`.
+    """
+
+    title: str
+    dataset_name: str
+    restricted: bool
+    phantom: bool
+    summary: Sequence[str]
+    sections: Sequence[Section]
+
+
+def section(
+    id: str,  # noqa: A002 -- named as the attribute
+    *,
+    text: Sequence[str] = (),
+    tables: Sequence[Table] = (),
+    pictures: Sequence[Picture] = (),
+    missing: str = "",
+) -> Section:
+    """Make a section with the title that :data:`SECTIONS` gives to its id."""
+    return Section(id, SECTIONS[id], text, tables, pictures, missing)
+
+
+def render(template: str | Path, page: Page, output: str | Path) -> None:
+    """Write a page as one HTML file without any external resource.
+
+    Parameters
+    ----------
+    template
+        Jinja2 template; every value is escaped, and a name that the page lacks is an error.
+    page
+        Its content. A section that it lacks is shown with a sentence that says so.
+    output
+        The HTML file.
+
+    Raises
+    ------
+    IchflowError
+        The template is missing, or uses a name that the page does not have.
+    """
+    template = Path(template)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    try:
+        html = environment.get_template(template.name).render(page=replace(page, sections=_ordered(page.sections)))
+    except jinja2.TemplateNotFound as error:
+        raise IchflowError(f"{template}: template not found; expected the report's page template there") from error
+    except jinja2.TemplateError as error:
+        raise IchflowError(f"{template}: {error}; mend the template, or give the page what it asks for") from error
+    write_text(output, html)
+
+
+def _ordered(sections: Iterable[Section]) -> list[Section]:
+    known = {each.id: each for each in sections}
+    return [known.get(name) or section(name, missing="This run made nothing for this section.") for name in SECTIONS]
+
+
+def picture(path: str | Path, caption: str) -> Picture:
+    """Read a PNG or SVG file into the page.
+
+    Raises
+    ------
+    IchflowError
+        The file has another suffix.
+    """
+    path = Path(path)
+    kinds = {".png": "image/png", ".svg": "image/svg+xml"}
+    if path.suffix not in kinds:
+        raise IchflowError(f"{path}: a picture of the report is one of {', '.join(kinds)}; found '{path.suffix}'")
+    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    return Picture(caption, f"data:{kinds[path.suffix]};base64,{content}")
+
+
+def table(frame: pd.DataFrame, caption: str, *, headers: Mapping[str, str] | None = None) -> Table:
+    """Turn a data frame into a table of the page.
+
+    Parameters
+    ----------
+    frame
+        Its columns are shown in their order, its index is not.
+    caption
+        Stands above the table.
+    headers
+        Headings by column; others are the column's name with spaces for underscores.
+    """
+    names = headers or {}
+    columns = [
+        Column(
+            names.get(str(name), str(name).replace("_", " ")),
+            bool(pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])),
+        )
+        for name in frame.columns
+    ]
+    rows = [
+        [cell(value, p=str(name) == "p") for name, value in zip(frame.columns, values, strict=True)]
+        for values in frame.itertuples(index=False, name=None)
+    ]
+    return Table(caption, columns, rows)
+
+
+def cell(value: Any, *, p: bool = False) -> Cell:
+    """Make a cell of any value; ``p`` marks a p value."""
+    if isinstance(value, str):
+        return Cell(value, value or None)
+    if value is None or pd.isna(value):
+        return Cell(NOTHING, None)
+    if isinstance(value, bool | np.bool_):
+        return Cell("yes" if value else "no", float(value))
+    return Cell(format_p(float(value)) if p else format_number(value), float(value))
+
+
+def format_number(value: Any) -> str:
+    """Write a number as a person would read it: whole numbers whole, others with about three digits that count.
+
+    NaN is a dash; a number just below 1 keeps its distance from 1 (0.99953).
+    """
+    if value is None or pd.isna(value):
+        return NOTHING
+    if isinstance(value, int | np.integer):
+        return f"{int(value):,}"
+    number = float(value)
+    if not np.isfinite(number) or 0 < abs(number) < 0.001:
+        return f"{number:.2g}"
+    return f"{number:,.{_decimals(number)}f}"
+
+
+def _decimals(number: float) -> int:
+    size = abs(number)
+    if size == 0 or not math.isfinite(size):
+        return 0
+    if size < 1:
+        nines = math.floor(-math.log10(1 - size))
+        return min(6, max(3 if size >= 0.001 else 5, nines + 2))
+    return 2 if size < 100 else 1 if size < 1000 else 0
+
+
+def format_p(p: float) -> str:
+    """Write a p value: three decimals, ``< 0.001`` below that, a dash for NaN."""
+    if np.isnan(p):
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def format_interval(value: float, low: float, high: float) -> str:
+    """Write an estimate with its interval, ``0.712 [0.600, 0.801]``; without an interval, the estimate alone."""
+    if np.isnan(low) or np.isnan(high):
+        return format_number(value)
+    decimals = max(_decimals(number) for number in (value, low, high))
+    return f"{value:,.{decimals}f} [{low:,.{decimals}f}, {high:,.{decimals}f}]"
+
+
+TEXTS = ("comparison", "unit", "model", "baseline", "test", "groups", "effect_name", "ci_of", "note", "reason")
+
+
+def read_results(path: str | Path) -> pd.DataFrame:
+    """Read the summary of models, or the table of tests, from CSV.
+
+    Only an empty field is a missing number, and text is never missing: pandas by itself would take the model called
+    ``null`` for a missing one.
+    """
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return frame.assign(**{name: frame[name].astype(object).fillna("") for name in TEXTS if name in frame})
+
+
+RESULTS = (
+    ("dice", "Dice, mean of patients with hemorrhage", "n_hemorrhage_patients", "patients"),
+    ("iou", "IoU, mean of patients with hemorrhage", "n_hemorrhage_patients", "patients"),
+    ("sensitivity", "Pixel sensitivity, mean of patients with hemorrhage", "n_hemorrhage_patients", "patients"),
+    ("precision", "Pixel precision, mean of patients with hemorrhage and a prediction", "n_precision", "patients"),
+    ("slice_dice", "Dice, mean of slices with hemorrhage", "n_positive_slices", "slices"),
+    ("pooled_dice", "Dice, pixels of all patients pooled", "n_patients", "patients"),
+    ("volume_bias_ml", "Predicted minus true volume, mean, mL", "n_patients", "patients"),
+    ("patient_sensitivity", "Sensitivity of detection, patients", "n_hemorrhage_patients", "patients"),
+    ("patient_specificity", "Specificity of detection, patients", "n_other_patients", "patients"),
+    ("slice_sensitivity", "Sensitivity of detection, slices", "n_positive_slices", "slices"),
+    ("slice_specificity", "Specificity of detection, slices", "n_negative_slices", "slices"),
+    ("slice_auroc", "AUROC of a slice's score", "n_patients", "patients"),
+    ("specificity", "Pixel specificity", "n_patients", "patients"),
+    ("accuracy", "Pixel accuracy", "n_patients", "patients"),
+)
+
+
+def results_table(summary: pd.DataFrame) -> Table:
+    """Lay out the summary of models for reading: a row for each number, a column for each model.
+
+    Parameters
+    ----------
+    summary
+        As :func:`ichflow.statistics.summary` makes it.
+    """
+    models = list(_by_model(summary).items())
+    columns = [Column("quantity", False), *(Column(name, True) for name, _ in models), Column("n", True)]
+    rows = [
+        [
+            Cell(label, label),
+            *(
+                Cell(
+                    format_interval(float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"])),
+                    _sortable(row[name]),
+                )
+                for _, row in models
+            ),
+            _counts([int(row[count]) for _, row in models], unit),
+        ]
+        for name, label, count, unit in RESULTS
+    ]
+    return Table("Test part, every model: estimate with 95 % interval over patients, and n", columns, rows)
+
+
+def _by_model(summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    return {row["model"]: row for row in cast("list[dict[str, Any]]", summary.to_dict("records"))}
+
+
+def _counts(counts: Sequence[int], unit: str) -> Cell:
+    """Write n once if it is the same for all models."""
+    different = counts[:1] if len(set(counts)) == 1 else counts
+    return Cell(f"{' / '.join(f'{count:,}' for count in different)} {unit}", float(max(counts, default=0)))
+
+
+def tables_of_tests(tests: pd.DataFrame) -> list[Table]:
+    """Lay out the table of tests for reading: against baselines, over patients, over slices.
+
+    Parameters
+    ----------
+    tests
+        As :func:`ichflow.statistics.tests_table` makes it.
+
+    Returns
+    -------
+    list of Table
+        Those that have rows. What is noted in a row stands in the caption, and a test that was not made says why.
+    """
+    against = (tests["baseline"] != "").to_numpy(bool)
+    slices = (tests["unit"] == "slice").to_numpy(bool)
+    parts = {
+        "Models against baselines: Dice of the same test patients": against,
+        "Predicted area (sum over the slices of a patient): test patients": ~against & ~slices,
+        "Predicted area, test slices drawn as in the original study": slices,
+    }
+    return [_test_table(tests[chosen], caption) for caption, chosen in parts.items() if chosen.any()]
+
+
+def _test_table(tests: Any, caption: str) -> Table:
+    rows: list[Mapping[str, Any]] = tests.to_dict("records")
+    columns = [Column(name, False) for name in ("comparison", "model", "test", "groups", "statistic")]
+    columns += [Column("p", True), Column("difference [95 %]", True), Column("effect [95 %]", False)]
+    cells = [
+        [
+            cell(row["comparison"].split(", ", 1)[-1]),  # the caption names the quantity
+            *(cell(row[name]) for name in ("model", "test", "groups")),
+            Cell(_statistic(row), _sortable(row["statistic"])),
+            cell(row["p"], p=True),
+            Cell(format_interval(row["difference"], row["ci_low"], row["ci_high"]), _sortable(row["difference"])),
+            Cell(_effect(row), _sortable(row["effect"])),
+        ]
+        for row in rows
+    ]
+    if any(row["reason"] for row in rows):
+        columns.append(Column("remark", False))
+        for line, row in zip(cells, rows, strict=True):
+            line.append(cell(row["reason"]))
+    notes = sorted({note for row in rows for note in row["note"].split("; ") if note})
+    intervals = sorted({row["ci_of"] for row in rows if row["ci_of"]})
+    said = [caption, *([f"difference: {'; '.join(intervals)}"] if intervals else []), *notes]
+    return Table(" ".join(f"{part[0].upper()}{part[1:]}." for part in said), columns, cells)
+
+
+def _sortable(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _statistic(row: Any) -> str:
+    if np.isnan(row["statistic"]):
+        return NOTHING
+    letter = "F" if "ANOVA" in row["test"] else "W" if "Wilcoxon" in row["test"] else "t"
+    freedom = ", ".join(f"{value:.4g}" for value in (row["df1"], row["df2"]) if not np.isnan(value))
+    return f"{letter}{f'({freedom})' if freedom else ''} = {format_number(float(row['statistic']))}"
+
+
+def _effect(row: Any) -> str:
+    if np.isnan(row["effect"]):
+        return NOTHING
+    return f"{row['effect_name']} {format_interval(row['effect'], row['effect_low'], row['effect_high'])}"
+
+
+def summary_sentences(
+    summary: pd.DataFrame, tests: pd.DataFrame, inventory: pd.DataFrame, dataset_name: str, *, phantom: bool = False
+) -> list[str]:
+    """Say in a few sentences what data, what model, how good, and against what.
+
+    Parameters
+    ----------
+    summary
+        As :func:`ichflow.statistics.summary` makes it.
+    tests
+        As :func:`ichflow.statistics.tests_table` makes it; only comparisons with a baseline are used.
+    inventory
+        One row a patient: ``verdict``, ``slices``, ``hemorrhage_slices``.
+    dataset_name
+        Name of the run.
+    phantom
+        Whether the data are simulated.
+
+    Returns
+    -------
+    list of str
+        Plain sentences, one paragraph each.
+    """
+    sentences = [_data_sentence(inventory, dataset_name)]
+    if phantom:
+        sentences.append("The scans are simulated: nothing here says how a model does on patients.")
+    by_name = _by_model(summary)
+    trained = [name for name in by_name if name not in BASELINE_MEANING]
+    if not trained:
+        sentences.append("No trained model in this run: only baselines were judged.")
+    for name in trained:
+        sentences.append(_model_sentence(name, by_name))
+        sentences += _baseline_sentences(name, tests)
+    accuracy = [f"{name} {format_number(float(row['accuracy']))}" for name, row in by_name.items()]
+    if "null" in by_name and trained and not pd.isna(by_name["null"]["accuracy"]):
+        sentences.append(f"Pixel accuracy says little, since nearly all is background: {', '.join(accuracy)}.")
+    return sentences
+
+
+def _data_sentence(inventory: pd.DataFrame, dataset_name: str) -> str:
+    aside = (inventory["verdict"] == "set aside").to_numpy(bool)
+    accepted: Any = inventory[~aside]
+    bleeds = int((accepted["hemorrhage_slices"] > 0).sum())
+    return (
+        f"Dataset {dataset_name}: {_count(len(accepted), 'patient')} ({bleeds} with hemorrhage), "
+        f"{_count(int(accepted['slices'].sum()), 'slice')} "
+        f"({int(accepted['hemorrhage_slices'].sum()):,} with hemorrhage); "
+        f"{_count(int(aside.sum()), 'patient')} set aside."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _model_sentence(name: str, by_name: Mapping[str, Any]) -> str:
+    row = by_name[name]
+    patients = _count(int(row["n_patients"]), "test patient")
+    if pd.isna(row["dice"]):
+        return f"{name} was judged on {patients}, none with hemorrhage: Dice is not defined."
+    others = [
+        f"{baseline} ({meaning}) reaches {format_number(float(by_name[baseline]['dice']))}"
+        for baseline, meaning in BASELINE_MEANING.items()
+        if baseline in by_name
+    ]
+    compared = f"; {', '.join(others)}" if others else ""
+    return (
+        f"{name} was judged on {patients}: mean Dice {_spoken(row, 'dice')} over the "
+        f"{int(row['n_hemorrhage_patients'])} with hemorrhage{compared}."
+    )
+
+
+def _spoken(row: Any, name: str) -> str:
+    value, low, high = (float(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
+    interval = "" if np.isnan(low) else f" (95 % interval {format_number(low)} to {format_number(high)})"
+    return f"{format_number(value)}{interval}"
+
+
+def _baseline_sentences(name: str, tests: pd.DataFrame) -> list[str]:
+    chosen = (tests["model"] == name) & (tests["baseline"] != "") & (tests["test"] == "Wilcoxon signed-rank")
+    rows: Any = tests[chosen.to_numpy(bool)]
+    return [_baseline_sentence(name, row) for row in rows.to_dict("records")]
+
+
+def _baseline_sentence(name: str, row: Any) -> str:
+    opening = f"Dice of {name} minus that of {row['baseline']}"
+    if row["reason"]:
+        return f"{opening}: {row['reason']}."
+    low, high = float(row["ci_low"]), float(row["ci_high"])
+    p = format_p(float(row["p"]))
+    verdict = (
+        "the interval lies above 0"
+        if low > 0
+        else "the interval lies below 0, so the baseline is better"
+        if high < 0
+        else "the interval includes 0, so no improvement is shown"
+    )
+    return (
+        f"{opening}: {format_number(float(row['difference']))} (95 % interval over patients {format_number(low)} to "
+        f"{format_number(high)}; Wilcoxon signed-rank p {p if p.startswith('<') else f'= {p}'}; n = {int(row['n'])}): "
+        f"{verdict}."
+    )

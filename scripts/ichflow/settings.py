@@ -1,0 +1,98 @@
+"""The config: completed with defaults and refused by key, before any job starts."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from ichflow.errors import IchflowError
+
+
+def complete(config: dict[str, Any], schema_path: str | Path) -> None:
+    """Check a config against its schema and put in the schema's defaults, in place.
+
+    Raises
+    ------
+    IchflowError
+        With every key that is unknown, missing, of the wrong type or at odds with another one.
+    """
+    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    _fill(config, schema)
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
+    problems = [line for error in errors for line in _told(error)] or _contradictions(config)
+    if problems:
+        raise IchflowError(
+            "the config cannot be used:\n" + "\n".join(f"  {line}" for line in problems) + "\n"
+            "Every key is explained in config/README.md."
+        )
+
+
+def _fill(config: Any, schema: dict[str, Any]) -> None:
+    if not isinstance(config, dict):
+        return
+    for key, part in schema.get("properties", {}).items():
+        if "default" in part:
+            default = part["default"]
+            config.setdefault(key, default.copy() if isinstance(default, dict | list) else default)
+        if key in config:
+            config[key] = _as_typed(config[key], part)
+            _fill(config[key], part)
+    if isinstance(others := schema.get("additionalProperties"), dict):
+        for value in config.values():
+            _fill(value, others)
+
+
+def _as_typed(value: Any, schema: dict[str, Any]) -> Any:
+    """Read a number or truth value that came as text, as Snakemake hands on what is nested in ``--config``."""
+    if isinstance(value, list) and "items" in schema:
+        return [_as_typed(item, schema["items"]) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    types = schema.get("type", [])
+    if isinstance(value, str) and "string" not in types:
+        return yaml.safe_load(value)
+    return value
+
+
+def _told(error: ValidationError) -> list[str]:
+    key = ".".join(map(str, error.absolute_path)) or "config"
+    schema: Any = error.schema
+    if error.validator == "additionalProperties":
+        found: Any = error.instance
+        unknown = sorted(map(str, set(found) - set(schema["properties"])))
+        return [f"{key}: unknown key '{name}'{_meant(name, schema['properties'])}" for name in unknown]
+    return [f"{key}: {error.message}" + (f" ({text})" if (text := schema.get("description")) else "")]
+
+
+def _contradictions(config: dict[str, Any]) -> list[str]:
+    problems: list[str] = []
+    dataset, recipes = config["dataset"], config["recipes"]
+    if dataset["source"] == "folder" and not dataset["folder"]:
+        problems.append("dataset.folder: nothing found, expected the path of a dataset, as dataset.source is 'folder'")
+    low, high = config["evaluate"]["threshold_hu"]
+    if low >= high:
+        problems.append(f"evaluate.threshold_hu: found {low} to {high}, expected the lower value first")
+    for name in config["models"]:
+        if name not in recipes:
+            problems.append(f"models: no recipe '{name}'{_meant(name, recipes)}")
+        elif not recipes[name]["file"]:
+            problems += _untrainable(name, recipes[name], config)
+    return problems
+
+
+def _untrainable(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    problems: list[str] = []
+    size, levels, available = recipe["size"], recipe["levels"], config["slice"]["size"]
+    if size > available:
+        problems.append(f"recipes.{name}.size: found {size}, expected at most slice.size, which is {available}")
+    if size % 2**levels:
+        problems.append(f"recipes.{name}.size: found {size}, expected a multiple of {2**levels} for {levels} levels")
+    if config["split"]["folds"] == 0:
+        problems.append(f"recipes.{name}.file: nothing found, expected an exported model, as split.folds is 0")
+    return problems
+
+
+def _meant(name: str, known: Any) -> str:
+    close = get_close_matches(name, list(map(str, known)), n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; expected one of {', '.join(map(str, known))}"

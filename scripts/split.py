@@ -1,0 +1,10 @@
+"""split: the part of every patient in every fold."""
+
+from ichflow.job import logged
+
+with logged(snakemake.log[0]):
+    from ichflow import splits, tables
+
+    rows = splits.split(tables.read(snakemake.input[0]), **dict(snakemake.params.items()))
+    tables.write(snakemake.output.parquet, rows, splits.SCHEMA)
+    tables.write_csv(snakemake.output.csv, rows, splits.SCHEMA.names)

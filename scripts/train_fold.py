@@ -1,0 +1,35 @@
+"""train_fold: one recipe on one fold."""
+
+from ichflow.job import logged
+
+with logged(snakemake.log[0]):
+    import os
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    # Snakemake gives this job so many cores, TensorFlow counts those of the machine
+    cores = min(snakemake.threads, os.cpu_count() or 1)
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(cores), "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+    from ichflow import splits, tables, training
+    from ichflow.files import write_json
+    from ichflow.recipes import Recipe
+
+    assigned, fold = tables.read(snakemake.input.splits), int(snakemake.wildcards.fold)
+    shard_of = {Path(path).stem: path for path in snakemake.input.shards}
+    members = {part: splits.members(assigned, fold, part) for part in splits.PARTS}
+    with TemporaryDirectory(dir=snakemake.resources.tmpdir) as scratch:
+        model, facts, history = training.train(
+            Recipe.from_json(snakemake.params.recipe),
+            [shard_of[patient] for patient in members[splits.TRAIN]],
+            [shard_of[patient] for patient in members[splits.VALIDATION]],
+            scratch,
+            workers=cores,
+        )
+    digests = {Path(path).stem: Path(path).read_text().split()[0] for path in snakemake.input.digests}
+    used = members[splits.TRAIN] + members[splits.VALIDATION]
+    facts |= {"model": snakemake.wildcards.model, "fold": fold, "patients": members}
+    facts |= {"shards": {patient: digests[patient] for patient in sorted(used)}}
+    training.write_model(snakemake.output.model, model)
+    training.write_history(snakemake.output.history, history)
+    write_json(snakemake.output.provenance, facts)

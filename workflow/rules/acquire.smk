@@ -1,0 +1,50 @@
+# Needs: nothing. Makes: the phantom, a folder in the layout of CT-ICH 1.3.1. An existing folder is used in place.
+
+
+rule acquire:
+    input:
+        [f"{FOLDER}/{name}" for name in dataset.TABLES] if PHANTOM else [],
+
+
+rule phantom_patient:
+    """One generated patient: scan, mask, exact truth, and what the tables will say of it."""
+    output:
+        scan="<resources>/ct-ich-layout/ct_scans/{patient}.nii",
+        mask="<resources>/ct-ich-layout/masks/{patient}.nii",
+        label_map="<resources>/truth/{patient}.nii.gz",
+        facts="<resources>/truth/{patient}.json",
+    log:
+        "<logs>/phantom_patient/{patient}.log",
+    benchmark:
+        "<benchmarks>/phantom_patient/{patient}.tsv"
+    params:
+        patients=lookup(within=config, dpath="phantom/patients"),
+        hemorrhage_share=lookup(within=config, dpath="phantom/hemorrhage_share"),
+        size=lookup(within=config, dpath="phantom/size"),
+        seed=lookup(within=config, dpath="phantom/seed"),
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/imaging.yaml"
+    script:
+        "../../scripts/phantom_patient.py"
+
+
+rule phantom_tables:
+    """The tables, checksums and accompanying files of the generated dataset."""
+    input:
+        expand("<resources>/truth/{patient}.json", patient=PATIENTS),
+    output:
+        [f"<resources>/ct-ich-layout/{name}" for name in dataset.TABLES],
+    log:
+        "<logs>/phantom_tables.log",
+    params:
+        folder=FOLDER,
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/imaging.yaml"
+    script:
+        "../../scripts/phantom_tables.py"

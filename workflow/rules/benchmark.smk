@@ -1,0 +1,2 @@
+rule benchmark:
+    input: rules.statistics.output

@@ -1,0 +1,63 @@
+# What all stages share: the checked config, the patients, the models, and where files lie.
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.append(f"{workflow.basedir}/scripts")
+
+from ichflow import contracts, dataset, settings
+from ichflow.errors import IchflowError
+from ichflow.phantom.numbers import patient_numbers
+
+try:
+    settings.complete(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
+    NAME = config["dataset"]["name"]
+    PHANTOM = config["dataset"]["source"] == "phantom"
+    FOLDER = f"resources/{NAME}/ct-ich-layout" if PHANTOM else config["dataset"]["folder"]
+    PATIENTS = (
+        patient_numbers(config["phantom"]["patients"]) if PHANTOM else dataset.patients(FOLDER)
+    )
+    PATIENTS = dataset.chosen(PATIENTS, config["dataset"]["patients"])
+except IchflowError as error:
+    raise WorkflowError(str(error)) from None
+
+MODELS = config["models"]
+TRAINED = [model for model in MODELS if not config["recipes"][model]["file"]]
+FOLDS = range(config["split"]["folds"])
+
+
+pathvars:
+    results=f"results/{NAME}",
+    resources=f"resources/{NAME}",
+    logs=f"logs/{NAME}",
+    benchmarks=f"benchmarks/{NAME}",
+
+
+wildcard_constraints:
+    patient=r"\d\d\d+",
+    fold=r"\d+",
+    model="|".join(MODELS) or "none",
+
+
+def recipe(wildcards):
+    """The keys that make a model, as JSON: a change of any of them trains this model only."""
+    keys = config["recipes"][wildcards.model]
+    return json.dumps(
+        {key: value for key, value in keys.items() if key != "file"}, sort_keys=True
+    )
+
+
+def existing(paths):
+    """Of a given dataset only the files that are there: an absent one is a finding of verify."""
+    return [path for path in paths if PHANTOM or Path(path).is_file()]
+
+
+def dataset_tables(wildcards):
+    return existing(f"{FOLDER}/{name}" for name in dataset.TABLES)
+
+
+def patient_volumes(wildcards):
+    scan = dataset.scan_path(FOLDER, wildcards.patient)
+    mask = dataset.mask_path(FOLDER, wildcards.patient)
+    return existing([str(scan), str(mask)])

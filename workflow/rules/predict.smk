@@ -1,0 +1,46 @@
+# Needs: shards, splits and exported models. Makes: predictions/{model}/{patient}: a row a slice, and mask and
+# probability on the original grid. A patient is predicted by the fold that did not see it.
+
+
+def model_files(wildcards):
+    """The exported model of every fold, or the one that the recipe names."""
+    file = config["recipes"][wildcards.model]["file"]
+    folds = expand("<results>/models/{model}/fold-{fold}/model.onnx", fold=FOLDS, model=wildcards.model)
+    return file or folds
+
+
+def is_trained(wildcards):
+    return wildcards.model in TRAINED
+
+
+rule predict:
+    input:
+        expand("<results>/predictions/{model}/{patient}.parquet", model=MODELS, patient=PATIENTS),
+
+
+rule predict_patient:
+    """Probabilities and masks of one patient on the original grid."""
+    input:
+        shard=ancient("<results>/shards/{patient}.parquet"),
+        digest="<results>/shards/{patient}.sha256",
+        splits="<results>/splits.parquet",
+        models=model_files,
+    output:
+        slices="<results>/predictions/{model}/{patient}.parquet",
+        mask="<results>/predictions/{model}/{patient}_mask.nii.gz",
+        probability="<results>/predictions/{model}/{patient}_probability.nii.gz",
+    log:
+        "<logs>/predict_patient/{model}-{patient}.log",
+    benchmark:
+        "<benchmarks>/predict_patient/{model}-{patient}.tsv"
+    params:
+        trained=is_trained,
+        contract=contracts.PREDICTION,
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    conda:
+        "../../envs/imaging.yaml"
+    script:
+        "../../scripts/predict_patient.py"

@@ -1,0 +1,57 @@
+# Needs: metrics, inventory and splits. Makes: statistics/ with the dataset's counts, a row of results a model, and a row
+# a test.
+
+
+rule statistics:
+    """Tests on the test patients, with effect sizes and intervals, by patients and as in the original study."""
+    input:
+        metrics="<results>/metrics.parquet",
+    output:
+        summary=report(
+            "<results>/statistics/summary.csv",
+            caption="../report/summary.rst",
+            category="Results",
+            labels={"table": "Results by model"},
+        ),
+        tests=report(
+            "<results>/statistics/tests.csv",
+            caption="../report/tests.rst",
+            category="Tests",
+            labels={"table": "All tests"},
+        ),
+    log:
+        "<logs>/statistics.log",
+    params:
+        sample=lookup(within=config, dpath="statistics/sample"),
+        resamples=lookup(within=config, dpath="statistics/resamples"),
+        seed=lookup(within=config, dpath="statistics/seed"),
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    conda:
+        "../../envs/statistics.yaml"
+    script:
+        "../../scripts/statistics.py"
+
+
+rule dataset_statistics:
+    """The counts that the original study reports, with the slices of each part."""
+    input:
+        inventory="<results>/inventory.parquet",
+        splits="<results>/splits.parquet",
+    output:
+        report(
+            "<results>/statistics/dataset.csv",
+            caption="../report/dataset.rst",
+            category="Dataset",
+            labels={"table": "Counts"},
+        ),
+    log:
+        "<logs>/dataset_statistics.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/imaging.yaml"
+    script:
+        "../../scripts/dataset_statistics.py"

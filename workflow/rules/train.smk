@@ -1,0 +1,62 @@
+# Needs: splits and shards. Makes: models/{model}/fold-{fold}/ with the Keras model, its history, its provenance and
+# the exported model that predicts.
+
+
+rule train:
+    input:
+        expand("<results>/models/{model}/fold-{fold}/history.csv", model=TRAINED, fold=FOLDS),
+
+
+rule export:
+    input:
+        expand("<results>/models/{model}/fold-{fold}/model.onnx", model=TRAINED, fold=FOLDS),
+
+
+rule train_fold:
+    """One recipe on the training patients of one fold, stopped by its validation patients."""
+    input:
+        splits="<results>/splits.parquet",
+        shards=ancient(expand("<results>/shards/{patient}.parquet", patient=PATIENTS)),
+        digests=expand("<results>/shards/{patient}.sha256", patient=PATIENTS),
+    output:
+        model="<results>/models/{model}/fold-{fold}/model.keras",
+        provenance="<results>/models/{model}/fold-{fold}/provenance.json",
+        history=report(
+            "<results>/models/{model}/fold-{fold}/history.csv",
+            caption="../report/history.rst",
+            category="Training",
+            labels={"table": "History", "model": "{model}", "fold": "{fold}"},
+        ),
+    log:
+        "<logs>/train_fold/{model}-fold-{fold}.log",
+    benchmark:
+        "<benchmarks>/train_fold/{model}-fold-{fold}.tsv"
+    params:
+        recipe=recipe,
+        contract=contracts.MODEL,
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=720,
+    conda:
+        "../../envs/training.yaml"
+    script:
+        "../../scripts/train_fold.py"
+
+
+rule export_fold:
+    """A trained network to ONNX, with the recipe inside."""
+    input:
+        model="<results>/models/{model}/fold-{fold}/model.keras",
+        provenance="<results>/models/{model}/fold-{fold}/provenance.json",
+    output:
+        "<results>/models/{model}/fold-{fold}/model.onnx",
+    log:
+        "<logs>/export_fold/{model}-fold-{fold}.log",
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    conda:
+        "../../envs/training.yaml"
+    script:
+        "../../scripts/export_fold.py"
