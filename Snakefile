@@ -24,4 +24,4 @@ include: "workflow/rules/benchmark.smk"
 rule all:
     default_target: True
     input:
-        rules.report.input,
+        rules.report.output,

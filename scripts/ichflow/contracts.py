@@ -8,3 +8,5 @@ SHARD = 1
 MODEL = 1
 PREDICTION = 1
 METRICS = 1
+
+MODEL_KEY = "ichflow"  # of the metadata in an exported model

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
+import onnx
 
 from ichflow import contracts
 from ichflow.files import whole
-from ichflow.inference import METADATA_KEY
 
 
 def export(keras_path: str | Path, provenance: dict[str, Any], output: str | Path) -> None:
@@ -23,14 +24,11 @@ def export(keras_path: str | Path, provenance: dict[str, Any], output: str | Pat
     output
         The ONNX file: input float32 (batch, size, size, windows), output float32 (batch, size, size, 1).
     """
-    import keras  # noqa: PLC0415 - only here, since it takes ten seconds
-    import onnx  # noqa: PLC0415
-
     model: Any = keras.saving.load_model(keras_path, compile=False)
     content = {"contract": contracts.MODEL, "recipe": provenance["recipe"], "fold": provenance["fold"]}
     model(np.zeros((1, *model.input_shape[1:]), np.float32))  # a model can be exported once it has been called
     with whole(output) as temporary:
         model.export(temporary, format="onnx", verbose=False)
         graph = onnx.load(temporary)
-        onnx.helper.set_model_props(graph, {METADATA_KEY: json.dumps(content, sort_keys=True)})
+        onnx.helper.set_model_props(graph, {contracts.MODEL_KEY: json.dumps(content, sort_keys=True)})
         onnx.save(graph, temporary)

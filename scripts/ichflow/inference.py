@@ -13,8 +13,6 @@ from ichflow import contracts, grid, windows
 from ichflow.errors import IchflowError
 from ichflow.recipes import Recipe
 
-METADATA_KEY = "ichflow"
-
 
 class Predictor:
     """One exported model, ready to run on the CPU."""
@@ -85,5 +83,5 @@ def mean_probabilities(predictors: Sequence[Predictor], hu: NDArray[np.int16]) -
 
 
 def _metadata(model: Any) -> dict[str, Any]:
-    place = ["framework", METADATA_KEY]  # where OpenVINO keeps the metadata of an ONNX file
+    place = ["framework", contracts.MODEL_KEY]  # where OpenVINO keeps the metadata of an ONNX file
     return json.loads(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else {}

@@ -1,89 +1,115 @@
 """The U-Net, in Keras 3 and for any of its backends.
 
 Ronneberger et al., "U-Net", MICCAI 2015, https://doi.org/10.1007/978-3-319-24574-4_28, with padding, dropout and the
-head of the original study.
+head of the original study. The list of layers is made first, so that a drawing of the network is one of what is built.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ichflow.recipes import Recipe
 
+INPUT, CONVOLUTION, DROPOUT, DOWNSAMPLE, UPSAMPLE, CONCATENATE, OUTPUT = (
+    "input",
+    "convolution",
+    "dropout",
+    "downsample",
+    "upsample",
+    "concatenate",
+    "output",
+)
 STUDY_HEAD = "relu2"  # a 2-filter 3 × 3 ReLU convolution before the sigmoid, as in the study
+BATCH = "batch"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: its kind, its level (0 the full resolution) and the channels of its output."""
+
+    kind: str
+    level: int
+    channels: int
+
+
+def layers(recipe: Recipe) -> Iterator[Layer]:
+    """Yield the layers of a recipe's network in the order in which data passes.
+
+    Each of ``levels`` encoder levels has two 3 × 3 ReLU convolutions, ``filters`` at the first and twice as many at
+    each further one; dropout follows the last encoder level and the bottleneck.
+    """
+    width = [recipe.filters * 2**level for level in range(recipe.levels + 1)]
+    yield Layer(INPUT, 0, len(recipe.windows))
+    for level in range(recipe.levels + 1):
+        if level:
+            yield Layer(DOWNSAMPLE, level, width[level - 1])
+        yield from [Layer(CONVOLUTION, level, width[level])] * 2
+        if recipe.dropout and level >= recipe.levels - 1:
+            yield Layer(DROPOUT, level, width[level])
+    for level in reversed(range(recipe.levels)):
+        yield Layer(UPSAMPLE, level, width[level])
+        yield Layer(CONCATENATE, level, 2 * width[level])
+        yield from [Layer(CONVOLUTION, level, width[level])] * 2
+    if recipe.head == STUDY_HEAD:
+        yield Layer(CONVOLUTION, 0, 2)
+    yield Layer(OUTPUT, 0, 1)
 
 
 def build(recipe: Recipe) -> Any:
-    """Build an untrained U-Net.
-
-    Input: float32 (batch, size, size, windows) in 0…1. Output: float32 (batch, size, size, 1), the probability of
-    hemorrhage. Each of ``levels`` encoder levels has two 3 × 3 ReLU convolutions, ``filters`` at the first and twice
-    as many at each further one; dropout follows the last encoder level and the bottleneck.
-    """
-    import keras  # noqa: PLC0415 - takes ten seconds, and drawing a network must not
-
-    layers = keras.layers
-    random = np.random.default_rng(recipe.seed)
-
-    def seed() -> int:
-        return int(random.integers(2**31))
-
-    def convolve(x: Any, filters: int, kernel: int = 3, activation: str = "relu") -> Any:
-        start: Any = keras.initializers.HeNormal(seed=seed())
-        return layers.Conv2D(filters, kernel, activation=activation, padding="same", kernel_initializer=start)(x)
-
-    inputs = x = keras.Input((recipe.size, recipe.size, len(recipe.windows)))
-    skips: list[Any] = []
-    for level in range(recipe.levels):
-        x = convolve(convolve(x, _width(recipe, level)), _width(recipe, level))
-        if level == recipe.levels - 1 and recipe.dropout:
-            x = layers.Dropout(recipe.dropout, seed=seed())(x)
-        skips.append(x)
-        x = layers.MaxPooling2D()(x)
-    x = convolve(convolve(x, _width(recipe, recipe.levels)), _width(recipe, recipe.levels))
-    if recipe.dropout:
-        x = layers.Dropout(recipe.dropout, seed=seed())(x)
-    for level in reversed(range(recipe.levels)):
-        width = _width(recipe, level)
-        start: Any = keras.initializers.HeNormal(seed=seed())
-        x = layers.Conv2DTranspose(width, 2, strides=2, padding="same", kernel_initializer=start)(x)
-        x = layers.Concatenate()([skips[level], x])
-        x = convolve(convolve(x, width), width)
-    if recipe.head == STUDY_HEAD:
-        x = convolve(x, 2)
-    outputs = convolve(x, 1, kernel=1, activation="sigmoid")
-    return keras.Model(inputs, outputs, name="unet")
-
-
-def outline(recipe: Recipe) -> list[dict[str, Any]]:
-    """List the blocks of the network for a drawing, without building it.
+    """Build an untrained network of He-normal weights (https://doi.org/10.1109/ICCV.2015.123).
 
     Returns
     -------
-    list of dict
-        ``name``, ``kind`` (input, encoder, bottleneck, decoder, head, output), ``height``, ``width``, ``channels`` and
-        ``level`` (0 the full resolution), in the order of the data.
+    keras.Model
+        Input float32 (batch, size, size, windows) in 0…1, output float32 (batch, size, size, 1), the probability of
+        hemorrhage.
     """
+    import keras  # noqa: PLC0415 - takes ten seconds, and drawing a network must not
 
-    def block(name: str, kind: str, level: int, channels: int) -> dict[str, Any]:
-        side = recipe.size // 2**level
-        return {
-            "name": name,
-            "kind": kind,
-            "height": side,
-            "width": side,
-            "channels": channels,
-            "level": level,
+    random = np.random.default_rng(recipe.seed)
+    inputs: Any = keras.Input((recipe.size, recipe.size, len(recipe.windows)))
+    x, skips = inputs, list[Any]()
+    for layer in layers(recipe):
+        if layer.kind == DOWNSAMPLE:
+            skips.append(x)
+        elif layer.kind == CONCATENATE:
+            x = [skips.pop(), x]
+        if layer.kind != INPUT:
+            x = _apply(keras, layer, recipe, int(random.integers(2**31)))(x)
+    return keras.Model(inputs, x, name="unet")
+
+
+def _apply(keras: Any, layer: Layer, recipe: Recipe, seed: int) -> Any:
+    made, start = keras.layers, keras.initializers.HeNormal(seed=seed)
+    if layer.kind == CONVOLUTION and recipe.normalization == BATCH:
+        convolve = made.Conv2D(layer.channels, 3, padding="same", kernel_initializer=start, use_bias=False)
+        normalize, activate = made.BatchNormalization(momentum=0.9), made.Activation("relu")
+        return lambda x: activate(normalize(convolve(x)))
+    makers: dict[str, Any] = {
+        CONVOLUTION: lambda: made.Conv2D(
+            layer.channels, 3, padding="same", kernel_initializer=start, activation="relu"
+        ),
+        DROPOUT: lambda: made.Dropout(recipe.dropout, seed=seed),
+        DOWNSAMPLE: made.MaxPooling2D,
+        UPSAMPLE: lambda: made.Conv2DTranspose(layer.channels, 2, strides=2, kernel_initializer=start),
+        CONCATENATE: made.Concatenate,
+        OUTPUT: lambda: made.Conv2D(layer.channels, 1, kernel_initializer=start, activation="sigmoid"),
+    }
+    return makers[layer.kind]()
+
+
+def outline(recipe: Recipe) -> list[dict[str, Any]]:
+    """List the layers for a drawing: ``name``, ``kind``, ``height``, ``width``, ``channels`` and ``level`` of each."""
+    return [
+        {
+            "name": f"{layer.kind} {number}",
+            "kind": layer.kind,
+            "height": recipe.size // 2**layer.level,
+            "width": recipe.size // 2**layer.level,
+            "channels": layer.channels,
+            "level": layer.level,
         }
-
-    blocks = [block("input", "input", 0, len(recipe.windows))]
-    blocks += [block(f"encoder {n + 1}", "encoder", n, _width(recipe, n)) for n in range(recipe.levels)]
-    blocks.append(block("bottleneck", "bottleneck", recipe.levels, _width(recipe, recipe.levels)))
-    blocks += [block(f"decoder {n + 1}", "decoder", n, _width(recipe, n)) for n in reversed(range(recipe.levels))]
-    if recipe.head == STUDY_HEAD:
-        blocks.append(block("head", "head", 0, 2))
-    return [*blocks, block("probability", "output", 0, 1)]
-
-
-def _width(recipe: Recipe, level: int) -> int:
-    return recipe.filters * 2**level
+        for number, layer in enumerate(layers(recipe))
+    ]

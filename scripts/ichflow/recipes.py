@@ -17,6 +17,7 @@ class Recipe:
     filters: int
     levels: int
     dropout: float
+    normalization: str
     head: str
     loss: str
     batch_size: int

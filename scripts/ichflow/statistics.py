@@ -286,6 +286,27 @@ def patient_samples(metrics: pd.DataFrame, model: str) -> pd.DataFrame:
     return _units(metrics, model, "patient")
 
 
+def areas_by_group(
+    metrics: pd.DataFrame, model: str, *, n: int = 10, seed: int = 0
+) -> dict[str, dict[str, list[float]]]:
+    """Return the areas that the tests compare, for drawing: title of a panel to groups to predicted px.
+
+    Parameters
+    ----------
+    metrics, model, n, seed
+        As for :func:`study_samples`.
+    """
+    panels: dict[str, dict[str, list[float]]] = {}
+    for by, names in (("group", TWO_GROUPS), ("size", THREE_GROUPS)):
+        slices, patients = study_samples(metrics, model, by=by, n=n, seed=seed), patient_samples(metrics, model)
+        for unit, samples in (("slices, as in the study", slices), ("patients", patients)):
+            panels[f"{model}: {unit}, {len(names)} groups"] = {
+                name: samples["area_px"].to_numpy(float)[(samples[by] == name).to_numpy(bool)].tolist()
+                for name in names
+            }
+    return panels
+
+
 def _units(metrics: pd.DataFrame, model: str, level: str) -> pd.DataFrame:
     rows = _test_rows(metrics, model, level)
     positive = rows["has_hemorrhage"].to_numpy(bool)

@@ -97,7 +97,7 @@ def train(
         "seconds": round(time.monotonic() - started, 1),
         "backend": keras.backend.backend(),
         "machine": platform.machine(),
-        "versions": {name: version(name) for name in ("keras", "tensorflow", "albumentations", "numpy")},
+        "versions": {name: version(name) for name in ("keras", keras.backend.backend(), "albumentations", "numpy")},
     }
     return model, facts, history
 

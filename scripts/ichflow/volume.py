@@ -22,6 +22,7 @@ from nibabel.orientations import (
     ornt_transform,
 )
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from ichflow.errors import IchflowError
@@ -120,7 +121,7 @@ def read(path: str | Path) -> Volume:
         if path.suffix == ".gz":
             content = gzip.decompress(content)
         image = nib.Nifti1Image.from_stream(io.BytesIO(content))
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError) as error:
+    except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError) as error:
         raise IchflowError(f"{path.name}: found {len(content)} bytes that are no NIfTI-1 file ({error})") from None
     return Volume(image, digest)
 

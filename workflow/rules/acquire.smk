@@ -17,16 +17,16 @@ rule phantom_patient:
         "<logs>/phantom_patient/{patient}.log",
     benchmark:
         "<benchmarks>/phantom_patient/{patient}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         patients=lookup(within=config, dpath="phantom/patients"),
         hemorrhage_share=lookup(within=config, dpath="phantom/hemorrhage_share"),
         size=lookup(within=config, dpath="phantom/size"),
         seed=lookup(within=config, dpath="phantom/seed"),
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        "../../envs/imaging.yaml"
     script:
         "../../scripts/phantom_patient.py"
 
@@ -39,12 +39,12 @@ rule phantom_tables:
         [f"<resources>/ct-ich-layout/{name}" for name in dataset.TABLES],
     log:
         "<logs>/phantom_tables.log",
-    params:
-        folder=FOLDER,
+    conda:
+        "../../envs/imaging.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/imaging.yaml"
+    params:
+        folder=FOLDER,
     script:
         "../../scripts/phantom_tables.py"

@@ -1,2 +1,3 @@
 rule benchmark:
-    input: rules.statistics.output
+    input:
+        rules.statistics.output,

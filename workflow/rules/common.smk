@@ -14,9 +14,13 @@ try:
     settings.complete(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     NAME = config["dataset"]["name"]
     PHANTOM = config["dataset"]["source"] == "phantom"
-    FOLDER = f"resources/{NAME}/ct-ich-layout" if PHANTOM else config["dataset"]["folder"]
+    FOLDER = (
+        f"resources/{NAME}/ct-ich-layout" if PHANTOM else config["dataset"]["folder"]
+    )
     PATIENTS = (
-        patient_numbers(config["phantom"]["patients"]) if PHANTOM else dataset.patients(FOLDER)
+        patient_numbers(config["phantom"]["patients"])
+        if PHANTOM
+        else dataset.patients(FOLDER)
     )
     PATIENTS = dataset.chosen(PATIENTS, config["dataset"]["patients"])
 except IchflowError as error:
@@ -40,12 +44,21 @@ wildcard_constraints:
     model="|".join(MODELS) or "none",
 
 
-def recipe(wildcards):
-    """The keys that make a model, as JSON: a change of any of them trains this model only."""
-    keys = config["recipes"][wildcards.model]
+def recipe_keys(model):
+    keys = config["recipes"][model]
     return json.dumps(
         {key: value for key, value in keys.items() if key != "file"}, sort_keys=True
     )
+
+
+def recipe(wildcards):
+    """The keys that make a model, as JSON: a change of any of them trains this model only."""
+    return recipe_keys(wildcards.model)
+
+
+def first_recipe(wildcards):
+    """The recipe whose augmentation is shown."""
+    return recipe_keys(TRAINED[0]) if TRAINED else ""
 
 
 def existing(paths):

@@ -15,23 +15,25 @@ rule evaluate_patient:
         splits="<results>/splits.parquet",
         volumes=patient_volumes,
         slices=expand("<results>/predictions/{model}/{{patient}}.parquet", model=MODELS),
-        masks=expand("<results>/predictions/{model}/{{patient}}_mask.nii.gz", model=MODELS),
+        masks=expand(
+            "<results>/predictions/{model}/{{patient}}_mask.nii.gz", model=MODELS
+        ),
     output:
         "<results>/metrics/{patient}.parquet",
     log:
         "<logs>/evaluate_patient/{patient}.log",
     benchmark:
         "<benchmarks>/evaluate_patient/{patient}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=20,
     params:
         folder=FOLDER,
         contract=contracts.METRICS,
         models=MODELS,
         threshold_hu=lookup(within=config, dpath="evaluate/threshold_hu"),
-    resources:
-        mem_mb=3000,
-        runtime=20,
-    conda:
-        "../../envs/imaging.yaml"
     script:
         "../../scripts/evaluate_patient.py"
 
@@ -44,10 +46,10 @@ rule collect_metrics:
         "<results>/metrics.parquet",
     log:
         "<logs>/collect_metrics.log",
+    conda:
+        "../../envs/imaging.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../../envs/imaging.yaml"
     script:
         "../../scripts/collect_metrics.py"

@@ -5,7 +5,11 @@
 def model_files(wildcards):
     """The exported model of every fold, or the one that the recipe names."""
     file = config["recipes"][wildcards.model]["file"]
-    folds = expand("<results>/models/{model}/fold-{fold}/model.onnx", fold=FOLDS, model=wildcards.model)
+    folds = expand(
+        "<results>/models/{model}/fold-{fold}/model.onnx",
+        fold=FOLDS,
+        model=wildcards.model,
+    )
     return file or folds
 
 
@@ -15,7 +19,11 @@ def is_trained(wildcards):
 
 rule predict:
     input:
-        expand("<results>/predictions/{model}/{patient}.parquet", model=MODELS, patient=PATIENTS),
+        expand(
+            "<results>/predictions/{model}/{patient}.parquet",
+            model=MODELS,
+            patient=PATIENTS,
+        ),
 
 
 rule predict_patient:
@@ -33,14 +41,14 @@ rule predict_patient:
         "<logs>/predict_patient/{model}-{patient}.log",
     benchmark:
         "<benchmarks>/predict_patient/{model}-{patient}.tsv"
-    params:
-        trained=is_trained,
-        contract=contracts.PREDICTION,
+    conda:
+        "../../envs/prediction.yaml"
     threads: 2
     resources:
         mem_mb=3000,
         runtime=20,
-    conda:
-        "../../envs/imaging.yaml"
+    params:
+        trained=is_trained,
+        contract=contracts.PREDICTION,
     script:
         "../../scripts/predict_patient.py"

@@ -1,2 +1,208 @@
+# Needs: everything before. Makes: figures/ and report.html, the page that a person opens.
+
+
+rule figure_samples:
+    """Sample slices, the bone window, and what augmentation makes of a slice."""
+    input:
+        shards=ancient(expand("<results>/shards/{patient}.parquet", patient=PATIENTS)),
+        digests=expand("<results>/shards/{patient}.sha256", patient=PATIENTS),
+    output:
+        samples=report(
+            "<results>/figures/samples.png",
+            caption="../report/samples.rst",
+            category="Dataset",
+            labels={"figure": "Sample slices"},
+        ),
+        bone=report(
+            "<results>/figures/bone.png",
+            caption="../report/bone.rst",
+            category="Dataset",
+            labels={"figure": "Bone window"},
+        ),
+        augmentation=report(
+            "<results>/figures/augmentation.png",
+            caption="../report/augmentation.rst",
+            category="Training",
+            labels={"figure": "Augmentation"},
+        ),
+    log:
+        "<logs>/figure_samples.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        recipe=first_recipe,
+    script:
+        "../../scripts/figure_samples.py"
+
+
+rule figure_network:
+    """The layers of a recipe."""
+    output:
+        report(
+            "<results>/figures/network-{model}.svg",
+            caption="../report/network.rst",
+            category="Training",
+            labels={"figure": "Network", "model": "{model}"},
+        ),
+    log:
+        "<logs>/figure_network/{model}.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        recipe=recipe,
+    script:
+        "../../scripts/figure_network.py"
+
+
+rule figure_curves:
+    """Loss, Dice and learning rate by epoch, all folds of a model."""
+    input:
+        histories=expand(
+            "<results>/models/{{model}}/fold-{fold}/history.csv", fold=FOLDS
+        ),
+    output:
+        report(
+            "<results>/figures/curves-{model}.png",
+            caption="../report/curves.rst",
+            category="Training",
+            labels={"figure": "Curves", "model": "{model}"},
+        ),
+    log:
+        "<logs>/figure_curves/{model}.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        recipe=recipe,
+    script:
+        "../../scripts/figure_curves.py"
+
+
+rule figure_overlays:
+    """Truth and prediction over the slices of some test patients."""
+    input:
+        metrics="<results>/metrics.parquet",
+        shards=ancient(expand("<results>/shards/{patient}.parquet", patient=PATIENTS)),
+        masks=expand(
+            "<results>/predictions/{{model}}/{patient}_mask.nii.gz", patient=PATIENTS
+        ),
+    output:
+        report(
+            "<results>/figures/overlays-{model}.png",
+            caption="../report/overlays.rst",
+            category="Results",
+            labels={"figure": "Overlays", "model": "{model}"},
+        ),
+    log:
+        "<logs>/figure_overlays/{model}.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        patients=PATIENTS,
+    script:
+        "../../scripts/figure_overlays.py"
+
+
+rule figure_results:
+    """Dice by model, and the predicted areas of each group."""
+    input:
+        metrics="<results>/metrics.parquet",
+    output:
+        dice=report(
+            "<results>/figures/dice.png",
+            caption="../report/dice.rst",
+            category="Results",
+            labels={"figure": "Dice by model"},
+        ),
+        areas=report(
+            "<results>/figures/areas.png",
+            caption="../report/areas.rst",
+            category="Tests",
+            labels={"figure": "Predicted areas"},
+        ),
+    log:
+        "<logs>/figure_results.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        models=MODELS,
+        sample=lookup(within=config, dpath="statistics/sample"),
+        seed=lookup(within=config, dpath="statistics/seed"),
+    script:
+        "../../scripts/figure_results.py"
+
+
+rule figure_rules:
+    """The graph of the rules, drawn from what Snakemake says of it."""
+    output:
+        report(
+            "<results>/figures/rules.svg",
+            caption="../report/rules.rst",
+            category="Workflow",
+            labels={"figure": "Rules"},
+        ),
+    log:
+        "<logs>/figure_rules.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        snakefile=str(workflow.main_snakefile),
+        config=json.dumps(config, sort_keys=True),
+    script:
+        "../../scripts/figure_rules.py"
+
+
 rule report:
-    input: rules.statistics.output
+    """One self-contained page of all that the run found."""
+    input:
+        template=f"{workflow.basedir}/workflow/report/report.html.j2",
+        dataset=rules.dataset_statistics.output[0],
+        inventory=rules.inventory.output.csv,
+        summary=rules.statistics.output.summary,
+        tests=rules.statistics.output.tests,
+        samples=rules.figure_samples.output.samples,
+        bone=rules.figure_samples.output.bone,
+        augmentation=rules.figure_samples.output.augmentation,
+        areas=rules.figure_results.output.areas,
+        dice=rules.figure_results.output.dice,
+        rules=rules.figure_rules.output[0],
+        networks=expand("<results>/figures/network-{model}.svg", model=TRAINED),
+        curves=expand("<results>/figures/curves-{model}.png", model=TRAINED),
+        overlays=expand("<results>/figures/overlays-{model}.png", model=MODELS),
+        provenance=expand(
+            "<results>/models/{model}/fold-{fold}/provenance.json",
+            model=TRAINED,
+            fold=FOLDS,
+        ),
+    output:
+        "<results>/report.html",
+    log:
+        "<logs>/report.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        trained=TRAINED,
+        models=MODELS,
+        config=json.dumps(config, sort_keys=True),
+    script:
+        "../../scripts/report.py"

@@ -3,7 +3,11 @@
 
 rule slice:
     input:
-        expand("<results>/shards/{patient}.{kind}", patient=PATIENTS, kind=["parquet", "sha256"]),
+        expand(
+            "<results>/shards/{patient}.{kind}",
+            patient=PATIENTS,
+            kind=["parquet", "sha256"],
+        ),
 
 
 rule slice_patient:
@@ -18,14 +22,14 @@ rule slice_patient:
         "<logs>/slice_patient/{patient}.log",
     benchmark:
         "<benchmarks>/slice_patient/{patient}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         folder=FOLDER,
         contract=contracts.SHARD,
         size=lookup(within=config, dpath="slice/size"),
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    conda:
-        "../../envs/imaging.yaml"
     script:
         "../../scripts/slice_patient.py"

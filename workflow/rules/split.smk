@@ -15,15 +15,15 @@ rule split:
         ),
     log:
         "<logs>/split.log",
+    conda:
+        "../../envs/imaging.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         folds=lookup(within=config, dpath="split/folds"),
         test_share=lookup(within=config, dpath="split/test_share"),
         validation_share=lookup(within=config, dpath="split/validation_share"),
         seed=lookup(within=config, dpath="split/seed"),
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../../envs/imaging.yaml"
     script:
         "../../scripts/split.py"

@@ -21,15 +21,15 @@ rule statistics:
         ),
     log:
         "<logs>/statistics.log",
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=20,
     params:
         sample=lookup(within=config, dpath="statistics/sample"),
         resamples=lookup(within=config, dpath="statistics/resamples"),
         seed=lookup(within=config, dpath="statistics/seed"),
-    resources:
-        mem_mb=4000,
-        runtime=20,
-    conda:
-        "../../envs/statistics.yaml"
     script:
         "../../scripts/statistics.py"
 
@@ -48,10 +48,10 @@ rule dataset_statistics:
         ),
     log:
         "<logs>/dataset_statistics.log",
+    conda:
+        "../../envs/imaging.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/imaging.yaml"
     script:
         "../../scripts/dataset_statistics.py"

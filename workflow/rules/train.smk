@@ -4,12 +4,20 @@
 
 rule train:
     input:
-        expand("<results>/models/{model}/fold-{fold}/history.csv", model=TRAINED, fold=FOLDS),
+        expand(
+            "<results>/models/{model}/fold-{fold}/history.csv",
+            model=TRAINED,
+            fold=FOLDS,
+        ),
 
 
 rule export:
     input:
-        expand("<results>/models/{model}/fold-{fold}/model.onnx", model=TRAINED, fold=FOLDS),
+        expand(
+            "<results>/models/{model}/fold-{fold}/model.onnx",
+            model=TRAINED,
+            fold=FOLDS,
+        ),
 
 
 rule train_fold:
@@ -31,15 +39,15 @@ rule train_fold:
         "<logs>/train_fold/{model}-fold-{fold}.log",
     benchmark:
         "<benchmarks>/train_fold/{model}-fold-{fold}.tsv"
-    params:
-        recipe=recipe,
-        contract=contracts.MODEL,
+    conda:
+        "../../envs/training.yaml"
     threads: 8
     resources:
         mem_mb=16000,
         runtime=720,
-    conda:
-        "../../envs/training.yaml"
+    params:
+        recipe=recipe,
+        contract=contracts.MODEL,
     script:
         "../../scripts/train_fold.py"
 
@@ -53,10 +61,10 @@ rule export_fold:
         "<results>/models/{model}/fold-{fold}/model.onnx",
     log:
         "<logs>/export_fold/{model}-fold-{fold}.log",
+    conda:
+        "../../envs/training.yaml"
     resources:
         mem_mb=4000,
         runtime=20,
-    conda:
-        "../../envs/training.yaml"
     script:
         "../../scripts/export_fold.py"

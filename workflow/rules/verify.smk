@@ -19,15 +19,15 @@ rule verify_patient:
         "<logs>/verify_patient/{patient}.log",
     benchmark:
         "<benchmarks>/verify_patient/{patient}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         folder=FOLDER,
         contract=contracts.VERIFICATION,
         on_bad_patient=lookup(within=config, dpath="dataset/on_bad_patient"),
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    conda:
-        "../../envs/imaging.yaml"
     script:
         "../../scripts/verify_patient.py"
 
@@ -47,12 +47,12 @@ rule inventory:
         ),
     log:
         "<logs>/inventory.log",
-    params:
-        folder=FOLDER,
+    conda:
+        "../../envs/imaging.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/imaging.yaml"
+    params:
+        folder=FOLDER,
     script:
         "../../scripts/inventory.py"

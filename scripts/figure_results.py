@@ -1,0 +1,15 @@
+"""figure_results: Dice by model, predicted areas by group."""
+
+from ichflow.job import logged
+
+with logged(snakemake.log[0]):
+    import pandas as pd
+    from ichflow import figures, statistics
+
+    metrics, params = pd.read_parquet(snakemake.input.metrics), snakemake.params
+    models = [*statistics.BASELINES, *params.models]
+    figures.dice_by_model(metrics, snakemake.output.dice, models=models)
+    groups = {}
+    for model in params.models or statistics.BASELINES:
+        groups |= statistics.areas_by_group(metrics, model, n=params.sample, seed=params.seed)
+    figures.boxplots(groups, snakemake.output.areas)

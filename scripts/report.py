@@ -1,0 +1,18 @@
+"""report: the page that a person opens."""
+
+from ichflow.job import logged
+
+with logged(snakemake.log[0]):
+    import json
+
+    from ichflow import page
+
+    given, params = snakemake.input, snakemake.params
+    lists = {
+        "networks": dict(zip(params.trained, given.networks, strict=True)),
+        "curves": dict(zip(params.trained, given.curves, strict=True)),
+        "overlays": dict(zip(params.models, given.overlays, strict=True)),
+        "provenance": list(given.provenance),
+    }
+    single = {name: path for name, path in given.items() if name not in (*lists, "template")}
+    page.write(given.template, page.Sources(**single, **lists), json.loads(params.config), snakemake.output[0])

@@ -1,0 +1,58 @@
+"""Files appear whole or not at all; logs hold everything and end in the error."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from ichflow import files
+
+
+def test_a_file_appears_whole(tmp_path):
+    with files.whole(tmp_path / "new" / "a.txt") as temporary:
+        temporary.write_text("whole")
+        assert not (tmp_path / "new" / "a.txt").exists()
+    assert (tmp_path / "new" / "a.txt").read_text() == "whole"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(RuntimeError), files.whole(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def run_logged(tmp_path, body):
+    script = f"import sys; sys.path.append({str(ROOT / 'scripts')!r})\nfrom ichflow.job import logged\n"
+    script += f"with logged({str(tmp_path / 'rule.log')!r}):\n" + "".join(f"    {line}\n" for line in body)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+
+def test_a_mistake_is_told_without_a_traceback(tmp_path):
+    ran = run_logged(
+        tmp_path, ["from ichflow.errors import IchflowError", "print('out')", "raise IchflowError('049.nii: no scan')"]
+    )
+    assert ran.returncode == 1
+    assert ran.stderr == "error: 049.nii: no scan\n"
+    log = (tmp_path / "rule.log").read_text()
+    assert "out" in log
+    assert log.endswith("error: 049.nii: no scan\n")
+    assert "Traceback" not in log
+
+
+def test_any_other_error_leaves_its_traceback_in_the_log(tmp_path):
+    ran = run_logged(tmp_path, ["1 / 0"])
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert "rule.log" in ran.stderr
+    log = (tmp_path / "rule.log").read_text()
+    assert "Traceback" in log
+    assert log.splitlines()[-1].startswith("error: ZeroDivisionError")
+
+
+def test_output_of_compiled_code_is_in_the_log(tmp_path):
+    run_logged(tmp_path, ["import os", "os.system('echo from the shell')"])
+    assert "from the shell" in (tmp_path / "rule.log").read_text()

@@ -1,0 +1,67 @@
+"""Metrics against cases counted by hand."""
+
+import numpy as np
+import pytest
+from ichflow import metrics
+from ichflow.dataset import LABELS
+from ichflow.metrics import Scale
+
+ABOUT = {"patient": "049", "model": "m", "fold": 0, "part": "test", "threshold": 0.5}
+
+
+def measured(truth, prediction, scores=None):
+    truth, prediction = np.array(truth, bool), np.array(prediction, bool)
+    labels = np.zeros((len(truth), len(LABELS)), bool)
+    labels[0, 3] = True
+    scores = np.zeros(len(truth)) if scores is None else np.array(scores)
+    return metrics.rows(ABOUT, truth, prediction, scores, labels, Scale(0.25, 5.0))
+
+
+def test_counted_by_hand():
+    first, second, patient = measured(
+        [[[1, 1, 0], [1, 0, 0]], [[0, 0, 0], [0, 0, 0]]],
+        [[[1, 0, 0], [1, 1, 0]], [[0, 0, 1], [0, 0, 0]]],
+        [0.9, 0.6],
+    )
+    assert [first[f"{kind}_px"] for kind in ("true_positive", "false_positive", "false_negative", "true_negative")] == [
+        2,
+        1,
+        1,
+        2,
+    ]
+    assert first["dice"] == pytest.approx(4 / 6)
+    assert first["iou"] == pytest.approx(2 / 4)
+    assert first["sensitivity"] == pytest.approx(2 / 3)
+    assert first["specificity"] == pytest.approx(2 / 3)
+    assert first["precision"] == pytest.approx(2 / 3)
+    assert first["accuracy"] == pytest.approx(4 / 6)
+    assert (first["true_mm2"], first["predicted_mm2"]) == (0.75, 0.75)
+    assert first["true_ml"] == pytest.approx(3 * 0.25 * 5 / 1000)
+    assert (first["slice"], second["slice"], patient["slice"]) == (1, 2, None)
+    assert (first["epidural"], second["epidural"], patient["epidural"]) == (True, False, True)
+    assert patient["dice"] == pytest.approx(4 / 7)
+    assert patient["predicted_px"] == 4
+    assert patient["score"] == 0.9
+
+
+def test_overlap_is_not_defined_without_hemorrhage():
+    """So a model that predicts nothing cannot score on the nine slices in ten that have none."""
+    for prediction in (0, 1):
+        slice_, patient = measured([[[0, 0]]], [[[prediction, 0]]])
+        for row in (slice_, patient):
+            assert row["dice"] is row["iou"] is row["sensitivity"] is None
+            assert row["specificity"] == 1 - prediction / 2
+            assert row["detected"] is bool(prediction)
+
+
+def test_nothing_predicted_where_there_is_hemorrhage_is_zero():
+    slice_, _ = measured([[[1, 0]]], [[[0, 0]]])
+    assert slice_["dice"] == slice_["iou"] == slice_["sensitivity"] == 0
+    assert slice_["precision"] is None
+    assert slice_["accuracy"] == 0.5
+
+
+def test_columns_are_those_of_the_schema():
+    rows = measured([[[1, 0]]], [[[1, 0]]])
+    assert [list(row) for row in rows] != []
+    assert set(rows[0]) == set(rows[1]) == set(metrics.SCHEMA.names)

@@ -1,0 +1,117 @@
+"""The config is completed, or refused by key."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT
+from ichflow import settings
+from ichflow.errors import IchflowError
+from ichflow.recipes import Recipe
+
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+DEFAULT = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def completed(*path, value=None, config=None):
+    config = copy.deepcopy(config or DEFAULT)
+    at = config
+    for key in path[:-1]:
+        at = at.setdefault(key, {})
+    if path:
+        at[path[-1]] = value
+    settings.complete(config, SCHEMA)
+    return config
+
+
+def refused(*path, value):
+    with pytest.raises(IchflowError) as error:
+        completed(*path, value=value)
+    return str(error.value)
+
+
+def test_the_shipped_config_is_complete_and_defaults_are_filled_in():
+    config = completed()
+    assert config["recipes"]["unet-2d"]["filters"] == 64
+    assert config["recipes"]["unet-small"]["batch_size"] == 10
+    assert config["dataset"]["patients"] == []
+
+
+def test_the_overlay_for_ct_ich_is_accepted():
+    overlay = yaml.safe_load((ROOT / "config/ct-ich.yaml").read_text())
+    config = copy.deepcopy(DEFAULT)
+    for key, value in overlay.items():
+        config[key] = config[key] | value if isinstance(value, dict) else value
+    settings.complete(config, SCHEMA)
+    assert config["dataset"]["restricted"]
+
+
+def test_recipes_have_just_the_keys_of_the_schema():
+    for keys in completed()["recipes"].values():
+        Recipe(**{key: value for key, value in keys.items() if key != "file"})
+
+
+def test_defaults_are_not_shared_between_recipes():
+    config = completed("recipes", "other", value={})
+    config["recipes"]["unet-2d"]["windows"].append("bone")
+    assert config["recipes"]["other"]["windows"] == ["brain"] * 3
+
+
+def test_a_typo_is_refused_with_what_was_meant():
+    assert "recipes.unet-small: unknown key 'filers'; did you mean 'filters'?" in refused(
+        "recipes", "unet-small", "filers", value=8
+    )
+    assert "config: unknown key 'model'; did you mean 'models'?" in refused("model", value=["unet-small"])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (("phantom", "patients"), "many", "phantom.patients: 'many' is not of type 'integer'"),
+        (("phantom", "patients"), 0, "phantom.patients: 0 is less than the minimum"),
+        (("dataset", "source"), "dicom", "dataset.source: 'dicom' is not one of"),
+        (("dataset", "name"), "../elsewhere", "dataset.name"),
+        (("models",), ["unet-smal"], "models: no recipe 'unet-smal'; did you mean 'unet-small'?"),
+        (("dataset", "source"), "folder", "dataset.folder: nothing found"),
+        (("recipes", "unet-small", "size"), 512, "recipes.unet-small.size: found 512, expected at most slice.size"),
+        (("recipes", "unet-small", "size"), 120, "expected a multiple of 16"),
+        (("recipes", "unet-small", "windows"), ["lung"], "recipes.unet-small.windows.0: 'lung' is not one of"),
+        (("split", "folds"), 0, "recipes.unet-small.file: nothing found"),
+        (("evaluate", "threshold_hu"), [90, 50], "evaluate.threshold_hu"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_key(path, value, told):
+    assert told in refused(*path, value=value)
+
+
+def test_all_problems_are_told_at_once():
+    config = copy.deepcopy(DEFAULT)
+    config["phantom"]["patients"] = "many"
+    config["dataset"]["nam"] = "x"
+    with pytest.raises(IchflowError) as error:
+        settings.complete(config, SCHEMA)
+    assert "phantom.patients" in str(error.value)
+    assert "'nam'" in str(error.value)
+
+
+def test_numbers_from_the_command_line_come_as_text():
+    assert completed("phantom", "patients", value="12")["phantom"]["patients"] == 12
+    assert completed("evaluate", "threshold_hu", value=["40", "80"])["evaluate"]["threshold_hu"] == [40, 80]
+
+
+def test_every_key_is_described_in_the_schema_and_the_readme():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    readme = (ROOT / "config/README.md").read_text()
+
+    def keys(part):
+        for name, value in part.get("properties", {}).items():
+            yield name, value
+            yield from keys(value)
+        if isinstance(part.get("additionalProperties"), dict):
+            yield from keys(part["additionalProperties"])
+
+    for name, part in keys(schema):
+        assert part.get("description"), name
+        assert f"`{name}`" in readme, name
+        if part.get("type") == "object" and isinstance(part.get("properties"), dict):
+            assert part["additionalProperties"] is False, name
