@@ -1,9 +1,9 @@
-"""Paths that tests share."""
+"""Paths that tests import from."""
 
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
 
 # At the end, as Snakemake does for scripts: some rules have names of standard modules
-sys.path.append(str(ROOT / "scripts"))
+sys.path += [str(TESTS), str(TESTS.parent / "scripts")]

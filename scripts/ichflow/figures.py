@@ -615,7 +615,7 @@ def _layered(edges: Sequence[tuple[str, str]]) -> tuple[dict[str, tuple[float, f
 
     Returns the positions of all and, for each edge, the names along its way.
     """
-    import networkx as nx  # noqa: PLC0415 -- only this drawing needs it
+    import networkx as nx
 
     graph = nx.DiGraph(sorted(set(edges)))
     graph = nx.transitive_reduction(graph)

@@ -66,7 +66,7 @@ def build(recipe: Recipe) -> Any:
         Input float32 (batch, size, size, windows) in 0…1, output float32 (batch, size, size, 1), the probability of
         hemorrhage.
     """
-    import keras  # noqa: PLC0415 - takes ten seconds, and drawing a network must not
+    import keras
 
     random = np.random.default_rng(recipe.seed)
     inputs: Any = keras.Input((recipe.size, recipe.size, len(recipe.windows)))

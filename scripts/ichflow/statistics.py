@@ -640,7 +640,7 @@ def _eta_squared(groups: Sequence[Floats]) -> Floats:
 
 def _pingouin() -> Any:
     """Import pingouin, which takes seconds, only for a test, and keep it from rounding intervals to two decimals."""
-    import pingouin  # noqa: PLC0415
+    import pingouin
 
     pingouin.options["round.column.CI95"] = None
     return pingouin

@@ -3,6 +3,7 @@
 import csv
 import logging
 import platform
+import statistics
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -95,6 +96,7 @@ def train(
         "best_epoch": best,
         "epochs": len(history),
         "seconds": round(time.monotonic() - started, 1),
+        "images_a_second": progress.images_a_second(len(parts["training"]) * recipe.batch_size),
         "backend": keras.backend.backend(),
         "machine": platform.machine(),
         "versions": {name: version(name) for name in ("keras", keras.backend.backend(), "albumentations", "numpy")},
@@ -123,7 +125,18 @@ class _Progress(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseC
         super().__init__()
         self.rows: list[dict[str, Any]] = []
         self._epochs = epochs
-        self._started = time.monotonic()
+        self._started = self._epoch_started = time.monotonic()
+        self._trained: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch_started = time.monotonic()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._trained.append(time.monotonic() - self._epoch_started)
+
+    def images_a_second(self, images: int) -> float:
+        """Return the median rate over epochs of so many images, without validation and the first epoch's tracing."""
+        return round(images / statistics.median(self._trained[1:] or self._trained), 1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         row = {name: float((logs or {}).get(name, float("nan"))) for name in HISTORY}

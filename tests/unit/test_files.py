@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from ichflow import files
+from support import ROOT
 
 
 def test_a_file_appears_whole(tmp_path):

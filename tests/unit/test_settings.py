@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import yaml
-from conftest import ROOT
 from ichflow import settings
 from ichflow.errors import IchflowError
 from ichflow.recipes import Recipe
+from support import ROOT
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 DEFAULT = yaml.safe_load((ROOT / "config/config.yaml").read_text())

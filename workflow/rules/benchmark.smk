@@ -1,3 +1,17 @@
+# Prints what each stage costs on this machine, on a phantom of its own. Makes no file.
+
+
 rule benchmark:
-    input:
-        rules.statistics.output,
+    """Seconds a patient, images a second and milliseconds a slice."""
+    log:
+        "<logs>/benchmark.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        script=f"{workflow.basedir}/tests/benchmarks/stages.py",
+    shell:
+        "python {params.script} 2> {log}"

@@ -1,0 +1,107 @@
+"""What each stage costs on this machine: one process, one patient after another, on the phantom.
+
+Run it with ``snakemake --cores 1 benchmark``, or as ``python tests/benchmarks/stages.py``.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "scripts"))
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+
+def timed(function, *arguments):
+    """Return what a function returns and how many seconds it took."""
+    started = time.perf_counter()
+    result = function(*arguments)
+    return result, time.perf_counter() - started
+
+
+def light_stages(folder, patients, size):
+    """Print seconds a patient of phantom, verify and slice; return the shards' paths."""
+    from ichflow import checks, dataset, shards, slicing
+    from ichflow.files import read_json
+    from ichflow.phantom import layout
+    from ichflow.phantom.numbers import has_hemorrhage, patient_numbers
+    from ichflow.phantom.patient import make_patient
+
+    seconds = {"phantom": [], "verify": [], "slice": []}
+    numbers = patient_numbers(patients)
+    paths = []
+
+    def make(patient):
+        made = make_patient(patient, seed=1, hemorrhage=has_hemorrhage(patient, count=patients, share=0.5), size=size)
+        scan, mask = dataset.scan_path(folder, patient), dataset.mask_path(folder, patient)
+        layout.write_patient(made, scan, mask, folder / f"{patient}.nii.gz", folder / f"{patient}.json")
+
+    for patient in numbers:
+        seconds["phantom"].append(timed(make, patient)[1])
+    layout.write_tables(folder, [read_json(folder / f"{patient}.json") for patient in numbers])
+    for patient in numbers:
+        verified, took = timed(checks.verify, folder, patient)
+        seconds["verify"].append(took)
+        path = folder / f"{patient}.parquet"
+        shard, took = timed(slicing.make_shard, verified.as_json(), folder, 256)
+        seconds["slice"].append(took + timed(shards.write, path, shard)[1])
+        paths.append(path)
+    for stage, took in seconds.items():
+        print(f"{stage:10} {np.median(took):8.2f} s a patient (median of {len(took)}, {size} x {size})")
+    return paths
+
+
+def training(paths, folder, recipe):
+    """Print images a second of training, the first epoch aside, and return the exported model."""
+    from ichflow import export, training
+
+    (folder / "scratch").mkdir()
+    model, facts, _ = training.train(recipe, paths, paths[:2], folder / "scratch", workers=os.cpu_count() or 1)
+    images = facts["images_a_second"]
+    print(f"{'train':10} {images:8.1f} images a second ({recipe.filters} filters, {recipe.size} x {recipe.size})")
+    training.write_model(folder / "model.keras", model)
+    export.export(folder / "model.keras", {"recipe": recipe.as_dict(), "fold": 0}, folder / "model.onnx")
+    return folder / "model.onnx"
+
+
+def prediction(path, model):
+    """Print milliseconds a slice of prediction, back to the original grid."""
+    from ichflow import prediction, shards
+
+    shard = shards.read(path)
+    prediction.predict(shard, "m", [model], (0, "test"), os.cpu_count() or 1)
+    _, took = timed(prediction.predict, shard, "m", [model], (0, "test"), os.cpu_count() or 1)
+    print(f"{'predict':10} {1000 * took / len(shard.hu):8.1f} ms a slice (loading the model included)")
+
+
+def main():
+    """Run all stages in a temporary folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--patients", type=int, default=6)
+    parser.add_argument("--size", type=int, default=512, help="rows and columns of the phantom")
+    parser.add_argument("--epochs", type=int, default=3)
+    given = parser.parse_args()
+
+    import yaml
+    from ichflow import settings
+    from ichflow.recipes import Recipe
+
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    settings.complete(config, ROOT / "workflow/schemas/config.schema.yaml")
+    keys = config["recipes"]["unet-small"] | {"epochs": given.epochs}
+    recipe = Recipe(**{key: value for key, value in keys.items() if key != "file"})
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = light_stages(folder, given.patients, given.size)
+        prediction(paths[0], training(paths, folder, recipe))
+
+
+if __name__ == "__main__":
+    main()

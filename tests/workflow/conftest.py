@@ -1,0 +1,83 @@
+"""Run Snakemake as a user does, on a tiny phantom."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from support import ROOT
+
+TINY = {
+    "phantom": {"patients": 12, "size": 64, "seed": 1},
+    "slice": {"size": 32},
+    "split": {"test_share": 0.34, "validation_share": 0.3},
+    "recipes": {"unet-small": {"size": 32, "filters": 2, "levels": 2, "epochs": 2}},
+    "statistics": {"sample": 3, "resamples": 200},
+}
+
+
+@dataclass
+class Run:
+    """A folder to run in, with a config file of its own."""
+
+    folder: Path
+
+    def configure(self, **parts):
+        """Lay keys over the tiny config of this folder."""
+        path = self.folder / "tiny.yaml"
+        config = yaml.safe_load(path.read_text()) if path.exists() else {}
+        for part, keys in parts.items():
+            config[part] = config.get(part, {}) | keys if isinstance(keys, dict) else keys
+        path.write_text(yaml.safe_dump(config))
+
+    def snakemake(self, *arguments, check=True):
+        """Run ``snakemake --cores 2`` on the repository's workflow and return what it printed."""
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory"]
+        command += [str(self.folder), "--configfile", str(self.folder / "tiny.yaml"), "--cores", "2", *arguments]
+        environment = os.environ | {"XDG_CACHE_HOME": str(self.folder / ".cache")}
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=self.folder)
+        printed = ran.stdout + ran.stderr
+        if check:
+            assert ran.returncode == 0, printed
+        else:
+            assert ran.returncode != 0, printed
+        return printed
+
+    def planned(self, *arguments):
+        """Return how many jobs of each rule a dry run plans."""
+        printed = self.snakemake("--dry-run", "--quiet", "rules", *arguments)
+        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed, flags=re.MULTILINE)}
+
+    def path(self, *parts):
+        return self.folder.joinpath(*parts)
+
+    def result(self, *parts):
+        return self.folder.joinpath("results", "phantom", *parts)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Make a complete run, which tests must leave as it is."""
+    run = Run(tmp_path_factory.mktemp("finished"))
+    run.configure(**TINY)
+    run.printed = run.snakemake("--show-failed-logs")
+    return run
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """Copy a complete run, to break it."""
+    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
+    return Run(tmp_path / "run")
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    run = Run(tmp_path)
+    run.configure(**TINY)
+    return run

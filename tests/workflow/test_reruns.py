@@ -1,0 +1,84 @@
+"""What runs again after a change, and what does not."""
+
+import re
+
+from ichflow import shards
+
+ENDS = {"all", "report"}  # the report says what the config is, so any change of it draws the page again
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.snakemake()
+
+
+def test_a_deleted_shard_is_made_again_alone_and_nothing_is_trained(copied):
+    before = copied.result("shards/051.parquet").read_bytes()
+    model = copied.result("models/unet-small/fold-0/model.keras").read_bytes()
+    for kind in ("parquet", "sha256"):
+        copied.result(f"shards/051.{kind}").unlink()
+    printed = copied.snakemake("slice")
+    assert re.findall(r"rule (\w+_patient):", printed) == ["slice_patient"]
+    assert copied.result("shards/051.parquet").read_bytes() == before
+    assert "Nothing to be done" in copied.snakemake()
+    assert copied.result("models/unet-small/fold-0/model.keras").read_bytes() == model
+
+
+def test_a_training_key_does_not_slice_again(copied):
+    copied.configure(recipes={"unet-small": {"size": 32, "filters": 2, "levels": 2, "epochs": 3}})
+    planned = copied.planned()
+    assert planned["train_fold"] == 1
+    assert planned["predict_patient"] == 12
+    assert not {"phantom_patient", "verify_patient", "slice_patient", "split"} & set(planned)
+
+
+def test_a_window_of_a_recipe_trains_that_recipe_only(copied):
+    other = {"size": 32, "filters": 1, "levels": 1, "epochs": 1}
+    small = {"size": 32, "filters": 2, "levels": 2, "epochs": 2}
+    copied.configure(models=["unet-small", "other"], recipes={"unet-small": small, "other": other})
+    assert copied.planned("train")["train_fold"] == 1
+    copied.snakemake("export")
+    copied.configure(recipes={"unet-small": small, "other": other | {"windows": ["bone"]}})
+    printed = copied.snakemake("--dry-run", "export")
+    assert set(re.findall(r"fold=\d+, model=([\w-]+)|model=([\w-]+), fold", printed)) in (
+        {("other", "")},
+        {("", "other")},
+    )
+
+
+def test_more_patients_leave_those_that_are_there(copied):
+    copied.configure(phantom={"patients": 14})
+    planned = copied.planned("slice")
+    assert planned["phantom_patient"] == 2
+
+
+def test_one_failing_rule_is_run_again_alone(copied):
+    copied.result("statistics/tests.csv").unlink()
+    planned = copied.planned("statistics")
+    assert planned == {"statistics": 1, "total": 1}
+
+
+def test_every_stage_has_a_target(finished):
+    for stage in [
+        "acquire",
+        "verify",
+        "slice",
+        "split",
+        "train",
+        "export",
+        "predict",
+        "evaluate",
+        "statistics",
+        "report",
+    ]:
+        assert "Nothing to be done" in finished.snakemake(stage), stage
+
+
+def test_cross_validation_predicts_everyone_out_of_fold(fresh):
+    fresh.configure(split={"folds": 2, "validation_share": 0.3})
+    planned = fresh.planned()
+    assert planned["train_fold"] == planned["export_fold"] == 2
+    assert planned["predict_patient"] == 12
+
+
+def test_shards_of_a_contract_are_read_from_the_run(finished):
+    assert shards.read(finished.result("shards/049.parquet")).info.size == 32

@@ -1,0 +1,133 @@
+"""The whole workflow on a tiny phantom, and what it leaves behind."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from support import ROOT
+
+PATIENTS = [*range(49, 59), 66, 67]
+
+
+def rows_of(path):
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    schema = yaml.safe_load((ROOT / f"workflow/schemas/{path.stem}.schema.yaml").read_text())["properties"]
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{key: typed(value, schema[key]["type"]) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def typed(text, types):
+    if "string" in types and (text or "null" not in types):
+        return text
+    if not text:
+        return None
+    return {"True": True, "False": False}.get(text) if "boolean" in types else json.loads(text)
+
+
+TABLES = [
+    ("inventory", "inventory.parquet"),
+    ("inventory", "inventory.csv"),
+    ("splits", "splits.parquet"),
+    ("splits", "splits.csv"),
+    ("shard", "shards/049.parquet"),
+    ("history", "models/unet-small/fold-0/history.csv"),
+    ("prediction", "predictions/unet-small/049.parquet"),
+    ("metrics", "metrics/049.parquet"),
+    ("metrics", "metrics.parquet"),
+    ("summary", "statistics/summary.csv"),
+    ("tests", "statistics/tests.csv"),
+    ("dataset", "statistics/dataset.csv"),
+]
+
+
+@pytest.mark.parametrize(("schema", "path"), TABLES, ids=[path for _, path in TABLES])
+def test_every_table_keeps_its_schema(finished, schema, path):
+    content = yaml.safe_load((ROOT / f"workflow/schemas/{schema}.schema.yaml").read_text())
+    Draft202012Validator.check_schema(content)
+    rows = rows_of(finished.result(path))
+    assert rows
+    assert list(rows[0]) == list(content["properties"])
+    validator = Draft202012Validator(content)
+    for row in rows:
+        plain = {key: value.hex() if isinstance(value, bytes) else value for key, value in row.items()}
+        validator.validate(plain)
+
+
+def test_every_table_schema_is_held():
+    schemas = {path.name.split(".")[0] for path in (ROOT / "workflow/schemas").glob("*.yaml")}
+    assert schemas - {"config"} == {schema for schema, _ in TABLES}
+
+
+def test_every_job_leaves_its_log_where_the_rule_name_says(finished):
+    logs = finished.path("logs", "phantom")
+    for rule in ("phantom_patient", "verify_patient", "slice_patient", "evaluate_patient"):
+        assert {int(path.stem) for path in (logs / rule).iterdir()} == set(PATIENTS)
+    for rule in ("inventory", "split", "statistics", "report"):
+        assert (logs / f"{rule}.log").is_file()
+
+
+def test_predictions_lie_over_the_original_scan(finished):
+    scan = nib.load(finished.path("resources/phantom/ct-ich-layout/ct_scans/049.nii"))
+    for kind in ("mask", "probability"):
+        found = nib.load(finished.result(f"predictions/unet-small/049_{kind}.nii.gz"))
+        assert found.shape == scan.shape
+        np.testing.assert_allclose(found.affine, scan.affine)
+        assert found.get_data_dtype() == np.uint8
+        assert 0 <= found.get_fdata().min() <= found.get_fdata().max() <= 1
+
+
+def test_the_null_model_stands_beside_every_model(finished):
+    rows = rows_of(finished.result("metrics.parquet"))
+    by_model = {model: [row for row in rows if row["model"] == model] for model in ("null", "threshold", "unet-small")}
+    assert len({len(group) for group in by_model.values()}) == 1
+    assert sum(map(len, by_model.values())) == len(rows)
+    assert all(row["predicted_px"] == 0 for row in by_model["null"])
+
+
+def test_shards_are_the_same_bytes_when_made_again(finished, fresh):
+    fresh.snakemake("slice")
+    for path in sorted(fresh.result("shards").iterdir()):
+        assert path.read_bytes() == finished.result("shards", path.name).read_bytes(), path.name
+
+
+def test_the_report_is_one_page_without_a_request(finished):
+    page = finished.result("report.html").read_text(encoding="utf-8")
+    assert "Not for clinical use" in page
+    for word in ("unet-small", "null", "threshold", "Pixel accuracy"):
+        assert word in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+
+
+def test_the_model_carries_where_it_comes_from(finished):
+    facts = json.loads(finished.result("models/unet-small/fold-0/provenance.json").read_text())
+    parts = facts["patients"]
+    assert len(parts["train"]) + len(parts["validation"]) + len(parts["test"]) == len(PATIENTS)
+    assert set(facts["shards"]) == set(parts["train"]) | set(parts["validation"])
+    assert facts["recipe"]["filters"] == 2
+
+
+def test_light_stages_import_neither_tensorflow_nor_pingouin():
+    """Each would cost a light job ten or five seconds."""
+    modules = (
+        "ichflow.checks ichflow.slicing ichflow.splits ichflow.prediction ichflow.evaluation ichflow.phantom.patient"
+    )
+    heavy = "tensorflow keras pingouin sklearn albumentations matplotlib pandas"
+    code = f"import sys; sys.path.append({str(ROOT / 'scripts')!r})\n"
+    code += "".join(f"import {module}\n" for module in modules.split())
+    code += f"print([name for name in {heavy.split()!r} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_snakemake_report_has_captions_and_needs_no_network(finished, tmp_path):
+    finished.snakemake("--report", str(tmp_path / "report.zip"))
+    assert (tmp_path / "report.zip").stat().st_size > 100_000
