@@ -11,7 +11,7 @@ with logged(snakemake.log[0]):
     made = make_patient(
         patient,
         seed=params.seed,
-        hemorrhage=has_hemorrhage(patient, count=params.patients, share=params.hemorrhage_share),
+        hemorrhage=has_hemorrhage(patient, params.hemorrhage_share),
         size=params.size,
     )
     out = snakemake.output

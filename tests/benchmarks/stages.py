@@ -38,7 +38,7 @@ def light_stages(folder, patients, size):
     paths = []
 
     def make(patient):
-        made = make_patient(patient, seed=1, hemorrhage=has_hemorrhage(patient, count=patients, share=0.5), size=size)
+        made = make_patient(patient, seed=1, hemorrhage=has_hemorrhage(patient, 0.5), size=size)
         scan, mask = dataset.scan_path(folder, patient), dataset.mask_path(folder, patient)
         layout.write_patient(made, scan, mask, folder / f"{patient}.nii.gz", folder / f"{patient}.json")
 

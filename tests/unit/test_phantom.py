@@ -80,26 +80,14 @@ def test_numbers_need_no_heavy_library():
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.48, 0.5, 0.75, 1.0])
 @pytest.mark.parametrize("count", [1, 7, 20, 40, 75])
 def test_exactly_the_share_bleeds(count, share):
-    bleeds = [has_hemorrhage(patient, count=count, share=share) for patient in patient_numbers(count)]
+    bleeds = [has_hemorrhage(patient, share) for patient in patient_numbers(count)]
     assert sum(bleeds) == round(share * count)
 
 
-def test_who_bleeds_does_not_depend_on_how_many_there_are():
-    few, many = (
-        [has_hemorrhage(patient, count=count, share=0.5) for patient in patient_numbers(10)] for count in (10, 1000)
-    )
-    assert few == many
-    assert not all(few[:5])
-    assert any(few[:5])
-
-
-@pytest.mark.parametrize(
-    ("patient", "count", "share", "names"),
-    [("060", 20, 0.5, "060"), ("abc", 20, 0.5, "abc"), ("070", 10, 0.5, "070"), ("049", 10, 1.5, "1.5")],
-)
-def test_mistakes_are_named(patient, count, share, names):
+@pytest.mark.parametrize(("patient", "share", "names"), [("060", 0.5, "060"), ("abc", 0.5, "abc"), ("049", 1.5, "1.5")])
+def test_mistakes_are_named(patient, share, names):
     with pytest.raises(IchflowError, match=names):
-        has_hemorrhage(patient, count=count, share=share)
+        has_hemorrhage(patient, share)
 
 
 def test_no_patients_are_refused():
@@ -111,7 +99,7 @@ def test_all_subtypes_come_first_among_the_first_ten_bleeding_patients(monkeypat
     monkeypatch.setattr(lesions, "_SUBTYPE_COUNT_SHARES", (1.0, 0.0, 0.0))
     rng = np.random.default_rng(0)
     for share in np.arange(23, 101) / 100:
-        bleeding = [p for p in patient_numbers(60) if has_hemorrhage(p, count=60, share=share)][:10]
+        bleeding = [p for p in patient_numbers(60) if has_hemorrhage(p, share)][:10]
         assert {subtype for p in bleeding for subtype in lesions.draw_subtypes(rng, p)} == set(dataset.SUBTYPES)
 
 

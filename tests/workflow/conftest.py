@@ -50,7 +50,7 @@ class Run:
 
     def planned(self, *arguments):
         """Return how many jobs of each rule a dry run plans."""
-        printed = self.snakemake("--dry-run", "--quiet", "rules", *arguments)
+        printed = self.snakemake(*arguments, "--dry-run", "--quiet", "rules")
         return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed, flags=re.MULTILINE)}
 
     def path(self, *parts):

@@ -23,7 +23,6 @@ rule phantom_patient:
         mem_mb=1500,
         runtime=10,
     params:
-        patients=lookup(within=config, dpath="phantom/patients"),
         hemorrhage_share=lookup(within=config, dpath="phantom/hemorrhage_share"),
         size=lookup(within=config, dpath="phantom/size"),
         seed=lookup(within=config, dpath="phantom/seed"),

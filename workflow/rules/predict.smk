@@ -10,7 +10,7 @@ def model_files(wildcards):
         fold=FOLDS,
         model=wildcards.model,
     )
-    return file or folds
+    return [file] if file else folds
 
 
 def is_trained(wildcards):

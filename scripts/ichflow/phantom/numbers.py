@@ -50,7 +50,7 @@ def place(patient: str) -> int:
     )
 
 
-def has_hemorrhage(patient: str, *, count: int, share: float) -> bool:
+def has_hemorrhage(patient: str, share: float) -> bool:
     """Say whether a patient of the phantom has a hemorrhage.
 
     Bleeding patients are spread evenly over the list: of the first n patients, ``round(share * n)`` have one,
@@ -60,19 +60,15 @@ def has_hemorrhage(patient: str, *, count: int, share: float) -> bool:
     ----------
     patient
         The patient's number, as in ``patient_numbers``.
-    count
-        How many patients the phantom has.
     share
         Share of patients with a hemorrhage, 0 to 1.
 
     Raises
     ------
     IchflowError
-        ``share`` is outside 0 to 1, or the patient is not among the first ``count``.
+        ``share`` is outside 0 to 1, or the phantom has no such patient.
     """
     if not 0 <= share <= 1:
         raise IchflowError(f"phantom: the share of patients with hemorrhage is {share}; expected 0 to 1.")
     before = place(patient)
-    if before >= count:
-        raise IchflowError(f"phantom: patient {patient} is not among the first {count} patients.")
     return round(share * (before + 1)) > round(share * before)
