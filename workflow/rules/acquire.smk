@@ -43,7 +43,5 @@ rule phantom_tables:
     resources:
         mem_mb=1000,
         runtime=10,
-    params:
-        folder=FOLDER,
     script:
         "../../scripts/phantom_tables.py"

@@ -74,3 +74,18 @@ def patient_volumes(wildcards):
     scan = dataset.scan_path(FOLDER, wildcards.patient)
     mask = dataset.mask_path(FOLDER, wildcards.patient)
     return existing([str(scan), str(mask)])
+
+
+def model_files(wildcards):
+    """The exported model of every fold, or the one that the recipe names."""
+    file = config["recipes"][wildcards.model]["file"]
+    folds = expand(
+        "<results>/models/{model}/fold-{fold}/model.onnx",
+        fold=FOLDS,
+        model=wildcards.model,
+    )
+    return [file] if file else folds
+
+
+def is_trained(wildcards):
+    return wildcards.model in TRAINED

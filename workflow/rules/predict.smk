@@ -2,21 +2,6 @@
 # probability on the original grid. A patient is predicted by the fold that did not see it.
 
 
-def model_files(wildcards):
-    """The exported model of every fold, or the one that the recipe names."""
-    file = config["recipes"][wildcards.model]["file"]
-    folds = expand(
-        "<results>/models/{model}/fold-{fold}/model.onnx",
-        fold=FOLDS,
-        model=wildcards.model,
-    )
-    return [file] if file else folds
-
-
-def is_trained(wildcards):
-    return wildcards.model in TRAINED
-
-
 rule predict:
     input:
         expand(

@@ -1,0 +1,227 @@
+"""Recipes to networks, batches, a training and an exported model."""
+
+import dataclasses
+
+import cv2
+import keras
+import numpy as np
+import onnx
+import pytest
+import yaml
+from ichflow import batches, export, losses, networks, settings, shards, training
+from ichflow.augment import Augmenter
+from ichflow.batches import Batches, SliceStore
+from ichflow.dataset import LABELS
+from ichflow.errors import IchflowError
+from ichflow.inference import Predictor, mean_probabilities
+from ichflow.recipes import Recipe
+from ichflow.shards import Shard, ShardInfo
+from support import ROOT
+
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+settings.complete(CONFIG, ROOT / "workflow/schemas/config.schema.yaml")
+RECIPES = {
+    name: Recipe(**{key: value for key, value in keys.items() if key != "file"})
+    for name, keys in CONFIG["recipes"].items()
+}
+TINY = dataclasses.replace(RECIPES["unet-small"], size=32, filters=4, levels=2, epochs=12, learning_rate=0.01, seed=3)
+
+
+def blob_shard(patient, bleeding, size=32, slices=8):
+    """Make a patient whose hemorrhage is a bright disk somewhere in gray."""
+    random = np.random.default_rng(int(patient))
+    hu = random.normal(30, 3, (slices, size, size)).astype(np.int16)
+    mask = np.zeros((slices, size, size), np.uint8)
+    if bleeding:
+        for plane in mask[2:6]:
+            cv2.circle(plane, tuple(int(n) for n in random.integers(8, size - 8, 2)), 4, 1, -1)
+    hu[mask > 0] += 35
+    labels = np.zeros((slices, len(LABELS)), bool)
+    affine = [[-1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1]]
+    return Shard(
+        ShardInfo(patient, size, (size, size, slices), affine), hu, mask, labels, mask.sum(axis=(1, 2), dtype=np.int32)
+    )
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    for number in range(49, 57):
+        shards.write(folder / f"{number:03d}.parquet", blob_shard(f"{number:03d}", number % 2))
+    shards.write(folder / "057.parquet", shards.empty(ShardInfo("057", 32, set_aside=["gone"])))
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def trained(paths, tmp_path_factory):
+    scratch = tmp_path_factory.mktemp("scratch")
+    return training.train(TINY, paths[:6], paths[6:], scratch, workers=2)
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    model, facts, _ = trained
+    folder = tmp_path_factory.mktemp("model")
+    training.write_model(folder / "model.keras", model)
+    export.export(folder / "model.keras", facts | {"fold": 0}, folder / "model.onnx")
+    return folder / "model.onnx"
+
+
+def test_the_study_network_is_exactly_that_of_the_study():
+    recipe = RECIPES["unet-2d"]
+    model = networks.build(recipe)
+    assert model.count_params() == 31_032_837
+    assert model.input_shape == (None, 256, 256, 3)
+    assert model.output_shape == (None, 256, 256, 1)
+    convolutions = [layer for layer in model.layers if type(layer) is keras.layers.Conv2D]
+    widths = [layer.filters for layer in convolutions]
+    down, up = [64, 64, 128, 128, 256, 256, 512, 512], [512, 512, 256, 256, 128, 128, 64, 64]
+    assert widths == [*down, 1024, 1024, *up, 2, 1]
+    assert [layer.activation.__name__ for layer in convolutions] == ["relu"] * 19 + ["sigmoid"]
+    assert all(type(layer.kernel_initializer) is keras.initializers.HeNormal for layer in convolutions)
+    dropouts = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropouts == [0.5, 0.5]
+    study = {"loss": "binary_crossentropy", "learning_rate": 1e-4, "batch_size": 10, "epochs": 50, "stop_after": 10}
+    study |= {"halve_after": 5, "windows": ["brain"] * 3, "threshold": 0.7, "positive_share": None}
+    assert recipe.as_dict() | study == recipe.as_dict()
+
+
+def test_the_drawing_is_of_what_is_built():
+    outline = networks.outline(TINY)
+    model = networks.build(TINY)
+    drawn = [layer["channels"] for layer in outline if layer["kind"] in ("convolution", "output")]
+    assert drawn == [layer.filters for layer in model.layers if type(layer) is keras.layers.Conv2D]
+    assert outline[0]["channels"] == 3
+    assert min(layer["height"] for layer in outline) == 32 // 4
+
+
+def test_equal_seeds_give_equal_weights():
+    for one, two in zip(networks.build(TINY).get_weights(), networks.build(TINY).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_augmentation_moves_image_and_mask_alike():
+    """A mask drawn from the image's bright disk still covers it after any change."""
+    shard = blob_shard("049", bleeding=True)
+    image = np.repeat((shard.mask[3] > 0).astype(np.float32)[..., None], 3, axis=2)
+    recipe = dataclasses.replace(TINY, flip=1.0, elastic=1.0, brightness_contrast=0.0)
+    augmenter = Augmenter(recipe)
+    moved_somewhere = False
+    for seed in range(10):
+        moved, mask = augmenter(image, shard.mask[3], seed)
+        overlap = 2 * ((moved[..., 0] > 0.5) & (mask > 0)).sum() / ((moved[..., 0] > 0.5).sum() + (mask > 0).sum())
+        assert overlap > 0.85
+        moved_somewhere |= not np.array_equal(mask, shard.mask[3])
+        assert moved.dtype == np.float32
+        assert set(np.unique(mask)) <= {0, 1}
+    assert moved_somewhere
+
+
+def test_the_store_holds_all_slices_and_skips_who_was_set_aside(paths, tmp_path):
+    store = SliceStore.build(paths, 32, tmp_path)
+    assert store.hu.shape == (64, 32, 32)
+    assert store.positive.sum() == 16
+    np.testing.assert_array_equal(store.hu[8:16], shards.read(paths[1]).hu)
+    assert isinstance(store.hu, np.memmap)
+
+
+def test_batches_repeat_by_seed_and_change_by_epoch(paths, tmp_path):
+    store = SliceStore.build(paths, 32, tmp_path)
+    one, two = (Batches(store, TINY, training=True) for _ in range(2))
+    np.testing.assert_array_equal(one[3][0], two[3][0])
+    one.on_epoch_end()
+    assert not np.array_equal(one[3][0], two[3][0])
+    two.on_epoch_end()
+    for index in reversed(range(len(two))):  # whatever the order in which workers ask
+        np.testing.assert_array_equal(one[index][0], two[index][0])
+
+
+def test_each_batch_has_its_share_of_hemorrhage(paths, tmp_path):
+    store = SliceStore.build(paths, 32, tmp_path)
+    given = Batches(store, TINY, training=True)
+    for index in range(len(given)):
+        images, masks = given[index]
+        assert images.shape == (10, 32, 32, 3)
+        assert 0 <= images.min() <= images.max() <= 1
+        assert (masks.max(axis=(1, 2, 3)) > 0).sum() == 5
+    every = batches.epoch_order(store.positive, dataclasses.replace(TINY, positive_share=None), 0)
+    assert sorted(every) == list(range(64))
+
+
+def test_soft_dice_by_hand():
+    truth = np.array([1.0, 1, 0, 0], np.float32).reshape(1, 2, 2, 1)
+    probability = np.array([1.0, 0, 1, 0], np.float32).reshape(1, 2, 2, 1)
+    assert float(losses.soft_dice_loss(truth, probability)) == pytest.approx(1 - 3 / 5)
+    assert float(losses.soft_dice_loss(truth, truth)) == pytest.approx(0)
+    metric = losses.PooledDice(0.5)
+    assert float(metric.result()) == 0
+    metric.update_state(truth, probability)
+    metric.update_state(truth, truth)
+    assert float(metric.result()) == pytest.approx(6 / 8)
+
+
+def test_unknown_loss():
+    with pytest.raises(IchflowError, match=r"recipe key 'loss': found 'mse'"):
+        losses.named("mse")
+
+
+def test_training_learns_and_tells_what_it_did(trained):
+    _, facts, history = trained
+    assert list(history[0]) == list(training.HISTORY)
+    assert max(row["val_dice"] for row in history) > 0.6
+    assert history[facts["best_epoch"] - 1]["val_dice"] == max(row["val_dice"] for row in history)
+    assert facts["recipe"] == TINY.as_dict()
+    assert facts["images_a_second"] > 0
+
+
+def test_nothing_to_learn_from_is_an_error(paths, tmp_path):
+    with pytest.raises(IchflowError, match="none of the 16 training slices has a hemorrhage"):
+        training.train(TINY, [paths[1], paths[3]], paths[:1], tmp_path, workers=1)
+
+
+def test_no_validation_is_an_error(paths, tmp_path):
+    with pytest.raises(IchflowError, match="the validation part has no slice"):
+        training.train(TINY, paths[:2], [], tmp_path, workers=1)
+
+
+def test_the_exported_model_agrees_with_keras(trained, exported, paths):
+    model, _, _ = trained
+    shard = shards.read(paths[0])
+    predictor = Predictor(exported, threads=1)
+    images = np.stack([batches.windows.channels(plane, TINY.windows) for plane in shard.hu])
+    expected = model.predict(images, verbose=0)[..., 0]
+    found = predictor.probabilities(shard.hu)
+    assert expected.max() > 0.5
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert predictor.recipe == TINY
+
+
+def test_several_folds_are_averaged(exported, paths):
+    hu = shards.read(paths[0]).hu
+    one = Predictor(exported, threads=1)
+    np.testing.assert_allclose(mean_probabilities([one, one], hu), one.probabilities(hu), atol=1e-6)
+
+
+def test_a_model_of_another_contract_is_refused(exported, tmp_path):
+    model = onnx.load(exported)
+    onnx.helper.set_model_props(model, {"ichflow": '{"contract": 99}'})
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(IchflowError, match=r"model\.onnx: model of contract version 99, expected 1"):
+        Predictor(tmp_path / "model.onnx", threads=1)
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"nothing")
+    with pytest.raises(IchflowError, match=r"model\.onnx: no readable ONNX model"):
+        Predictor(tmp_path / "model.onnx", threads=1)
+
+
+def test_probabilities_that_are_no_numbers_are_refused(exported, paths, tmp_path):
+    model = onnx.load(exported)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), tensor.name))
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(IchflowError, match="NaN"):
+        Predictor(tmp_path / "model.onnx", threads=1).probabilities(shards.read(paths[0]).hu)
