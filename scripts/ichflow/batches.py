@@ -28,11 +28,14 @@ class SliceStore:
         uint8 (slice, size, size).
     positive
         bool (slice,), whether the slice has a hemorrhage.
+    owner
+        int64 (slice,), which shard the slice is from.
     """
 
     hu: NDArray[np.int16]
     mask: NDArray[np.uint8]
     positive: NDArray[np.bool_]
+    owner: NDArray[np.int64]
 
     @classmethod
     def build(cls, paths: Sequence[str | Path], size: int, scratch: str | Path) -> "SliceStore":
@@ -56,24 +59,25 @@ class SliceStore:
                 mask_file.write(grid.shrink_labels(shard.mask, size).tobytes())
                 positive.append(shard.has_hemorrhage)
         flags = np.concatenate([np.empty(0, np.bool_), *positive])
+        owner = np.repeat(np.arange(len(positive)), [len(part) for part in positive])
         shape = (len(flags), size, size)
         if not len(flags):
-            return cls(np.empty(shape, np.int16), np.empty(shape, np.uint8), flags)
-        return cls(
-            np.memmap(hu_path, np.int16, "r", shape=shape), np.memmap(mask_path, np.uint8, "r", shape=shape), flags
-        )
+            return cls(np.empty(shape, np.int16), np.empty(shape, np.uint8), flags, owner)
+        hu = np.memmap(hu_path, np.int16, "r", shape=shape)
+        return cls(hu, np.memmap(mask_path, np.uint8, "r", shape=shape), flags, owner)
 
 
-def epoch_order(positive: NDArray[np.bool_], recipe: Recipe, epoch: int) -> NDArray[np.int64]:
+def epoch_order(store: SliceStore, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
     """Choose the slices of one training epoch: as many as there are, in an order that seed and epoch decide.
 
-    With a ``positive_share`` each batch holds that share of slices with hemorrhage, the rarer kind being repeated in
-    ever new order; without one each slice comes once.
+    With a ``positive_share`` each batch holds that share of slices with hemorrhage, drawn so that each patient with
+    hemorrhage comes equally often, however many slices its bleed has; the others come in turn. Without one, each slice
+    comes once.
 
     Parameters
     ----------
-    positive
-        bool (slice,).
+    store
+        The slices.
     recipe
         Its seed, batch size and share are used.
     epoch
@@ -85,19 +89,27 @@ def epoch_order(positive: NDArray[np.bool_], recipe: Recipe, epoch: int) -> NDAr
         int64 (slices of the epoch,), indices of slices.
     """
     random = np.random.default_rng([recipe.seed, epoch])
-    with_, without = np.flatnonzero(positive), np.flatnonzero(~positive)
-    if recipe.positive_share is None or not len(with_) or not len(without):
-        return random.permutation(len(positive))
-    batches = math.ceil(len(positive) / recipe.batch_size)
+    without = np.flatnonzero(~store.positive)
+    if recipe.positive_share is None or not store.positive.any() or not len(without):
+        return random.permutation(len(store.positive))
+    batches = math.ceil(len(store.positive) / recipe.batch_size)
     share = round(recipe.positive_share * recipe.batch_size)
     chosen = [
-        _repeated(with_, batches * share, random).reshape(batches, share),
+        _by_patient(store, batches * share, random).reshape(batches, share),
         _repeated(without, batches * (recipe.batch_size - share), random).reshape(batches, -1),
     ]
     return np.concatenate(chosen, axis=1).ravel()
 
 
+def _by_patient(store: SliceStore, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Draw slices with hemorrhage, taking their patients in turn."""
+    slices = {owner: np.flatnonzero(store.positive & (store.owner == owner)) for owner in store.owner[store.positive]}
+    patients = _repeated(np.array(list(slices), dtype=np.int64), count, random)
+    return np.array([random.choice(slices[patient]) for patient in patients], dtype=np.int64)
+
+
 def _repeated(indices: NDArray[np.int64], count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Repeat indices in ever new order."""
     rounds = [random.permutation(indices) for _ in range(math.ceil(count / len(indices)))]
     return np.concatenate([indices[:0], *rounds])[:count]
 
@@ -138,7 +150,7 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
     def _new_order(self) -> NDArray[np.int64]:
         if not self._training:
             return np.arange(len(self._store.positive))
-        return epoch_order(self._store.positive, self._recipe, self._epoch)
+        return epoch_order(self._store, self._recipe, self._epoch)
 
     def _sample(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         position = self._order[place]

@@ -19,10 +19,20 @@ def soft_dice_loss(truth: Any, probability: Any) -> Any:
     return 1.0 - (2.0 * overlap + 1.0) / (ops.sum(truth) + ops.sum(probability) + 1.0)
 
 
+def slice_dice_loss(truth: Any, probability: Any) -> Any:
+    """Return 1 − soft Dice, averaged over the slices with hemorrhage, so that a small bleed counts as a large one."""
+    truth = ops.cast(truth, probability.dtype)
+    marked = ops.sum(truth, axis=(1, 2, 3))
+    overlap = ops.sum(truth * probability, axis=(1, 2, 3))
+    loss = 1.0 - (2.0 * overlap + 1.0) / (marked + ops.sum(probability, axis=(1, 2, 3)) + 1.0)
+    positive = ops.cast(marked > 0, probability.dtype)
+    return ops.sum(positive * loss) / ops.maximum(ops.sum(positive), 1.0)
+
+
 def dice_crossentropy(truth: Any, probability: Any) -> Any:
-    """Return soft Dice loss plus mean binary cross-entropy."""
+    """Return soft Dice loss of the batch and of its slices with hemorrhage, plus mean binary cross-entropy."""
     crossentropy = ops.mean(keras.losses.binary_crossentropy(truth, probability))
-    return soft_dice_loss(truth, probability) + crossentropy
+    return soft_dice_loss(truth, probability) + slice_dice_loss(truth, probability) + crossentropy
 
 
 LOSSES: dict[str, Any] = {"binary_crossentropy": "binary_crossentropy", "dice_crossentropy": dice_crossentropy}

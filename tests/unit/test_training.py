@@ -144,8 +144,20 @@ def test_each_batch_has_its_share_of_hemorrhage(paths, tmp_path):
         assert images.shape == (10, 32, 32, 3)
         assert 0 <= images.min() <= images.max() <= 1
         assert (masks.max(axis=(1, 2, 3)) > 0).sum() == 5
-    every = batches.epoch_order(store.positive, dataclasses.replace(TINY, positive_share=None), 0)
+    every = batches.epoch_order(store, dataclasses.replace(TINY, positive_share=None), 0)
     assert sorted(every) == list(range(64))
+
+
+def test_each_patient_with_hemorrhage_comes_equally_often(paths, tmp_path):
+    """However many slices its bleed has."""
+    store = SliceStore.build(paths, 32, tmp_path)
+    uneven = store.positive & ~((store.owner == store.owner[store.positive][0]) & (np.arange(64) % 8 > 2))
+    store = dataclasses.replace(store, positive=uneven)
+    drawn = batches.epoch_order(store, TINY, 0)
+    owners = store.owner[drawn[store.positive[drawn]]]
+    counts = np.unique(owners, return_counts=True)[1]
+    assert len(counts) == 4
+    assert counts.max() - counts.min() <= 1
 
 
 def test_soft_dice_by_hand():
@@ -153,6 +165,9 @@ def test_soft_dice_by_hand():
     probability = np.array([1.0, 0, 1, 0], np.float32).reshape(1, 2, 2, 1)
     assert float(losses.soft_dice_loss(truth, probability)) == pytest.approx(1 - 3 / 5)
     assert float(losses.soft_dice_loss(truth, truth)) == pytest.approx(0)
+    batch = np.concatenate([truth, 0 * truth]), np.concatenate([probability, probability])
+    assert float(losses.slice_dice_loss(*batch)) == pytest.approx(1 - 3 / 5)  # the slice without hemorrhage is left out
+    assert float(losses.slice_dice_loss(0 * truth, probability)) == 0
     metric = losses.PooledDice(0.5)
     assert float(metric.result()) == 0
     metric.update_state(truth, probability)
