@@ -32,6 +32,7 @@ def examples(paths: Sequence[str | Path]) -> tuple[list[SliceView], list[SliceVi
         patients without; slices with a fracture, or else any.
     """
     positive: list[SliceView] = []
+    similar: list[SliceView] = []
     negative: list[SliceView] = []
     bone: list[SliceView] = []
     seen: set[str] = set()
@@ -42,14 +43,16 @@ def examples(paths: Sequence[str | Path]) -> tuple[list[SliceView], list[SliceVi
         best = int(shard.mask_pixels.argmax())
         if not shard.has_hemorrhage.any():
             negative.append(_view(shard, 6 * len(shard.hu) // 10))
-        elif (new := set(_subtypes(shard, best)) - seen) or not seen:
-            seen |= new
-            positive.append(_view(shard, best, ", ".join(_subtypes(shard, best))))
+        else:
+            found = _subtypes(shard, best)
+            (positive if set(found) - seen else similar).append(_view(shard, best, ", ".join(found)))
+            seen |= set(found)
         fractured = np.flatnonzero(shard.labels[:, LABELS.index("fracture")])
         if len(fractured):
             bone.append(_view(shard, int(fractured[len(fractured) // 2]), "fracture"))
         if min(len(positive), len(negative), len(bone)) >= SHOWN:
             break
+    positive += similar
     return positive[:SHOWN], negative[:SHOWN], (bone or positive or negative)[:SHOWN]
 
 

@@ -54,8 +54,11 @@ class SquareGrid:
         return np.pad(volume, ((0, 0), *edges), constant_values=value)
 
     def intensities(self, hu: NDArray[np.float32], size: int) -> NDArray[np.int16]:
-        """Bring Hounsfield units (slice, row, column) to int16 (slice, size, size) by averaging over area."""
-        resized = resize_area(self.pad(hu, AIR_HU), size)
+        """Bring Hounsfield units (slice, row, column) to int16 (slice, size, size) by averaging over area.
+
+        The padding is air, or the lowest value of a scan that has none, such as a skull-stripped one.
+        """
+        resized = resize_area(self.pad(hu, max(AIR_HU, float(hu.min()))), size)
         return np.clip(np.rint(resized), -32768, 32767).astype(np.int16)
 
     def labels(self, label_map: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -111,6 +111,7 @@ def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
 
 def _dataset(sources: Sources, inventory: pd.DataFrame) -> Section:
     counts = pd.read_csv(sources.dataset)
+    counts["value"] = [int(value) if float(value).is_integer() else value for value in counts["value"]]
     told: pd.DataFrame = inventory.loc[inventory["verdict"] != "accept", ["patient", "verdict", "reasons"]]
     text = [] if len(told) else ["Every patient passed every check."]
     tables = [report.table(counts, "Counts")]

@@ -17,10 +17,17 @@ def test_intensities_are_averaged_over_area():
 
 def test_a_narrow_slice_is_padded_with_air_and_not_stretched():
     hu = np.full((1, 8, 4), 40, np.float32)
+    hu[0, 0, 0] = -1024
     square = SquareGrid(8, 4, 1.0, 1.0).intensities(hu, 8)[0]
-    assert (square[:, 2:6] == 40).all()
+    assert (square[1:, 2:6] == 40).all()
     assert (square[:, :2] == AIR_HU).all()
     assert (square[:, 6:] == AIR_HU).all()
+
+
+def test_a_scan_without_air_is_padded_with_its_lowest_value():
+    hu = np.zeros((1, 8, 4), np.float32)
+    hu[0, 4, 2] = 35
+    assert (SquareGrid(8, 4, 1.0, 1.0).intensities(hu, 8)[0, :, :2] == 0).all()
 
 
 def test_unequal_pixel_spacing_keeps_proportions():

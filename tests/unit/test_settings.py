@@ -74,7 +74,7 @@ def test_a_typo_is_refused_with_what_was_meant():
         (("models",), ["unet-smal"], "models: no recipe 'unet-smal'; did you mean 'unet-small'?"),
         (("dataset", "source"), "folder", "dataset.folder: nothing found"),
         (("recipes", "unet-small", "size"), 512, "recipes.unet-small.size: found 512, expected at most slice.size"),
-        (("recipes", "unet-small", "size"), 120, "expected a multiple of 16"),
+        (("recipes", "unet-small", "size"), 100, "expected a multiple of 8"),
         (("recipes", "unet-small", "windows"), ["lung"], "recipes.unet-small.windows.0: 'lung' is not one of"),
         (("split", "folds"), 0, "recipes.unet-small.file: nothing found"),
         (("evaluate", "threshold_hu"), [90, 50], "evaluate.threshold_hu"),

@@ -24,7 +24,9 @@ RECIPES = {
     name: Recipe(**{key: value for key, value in keys.items() if key != "file"})
     for name, keys in CONFIG["recipes"].items()
 }
-TINY = dataclasses.replace(RECIPES["unet-small"], size=32, filters=4, levels=2, epochs=12, learning_rate=0.01, seed=3)
+TINY = dataclasses.replace(
+    RECIPES["unet-small"], size=32, filters=4, levels=2, epochs=40, stop_after=40, learning_rate=0.01, seed=3
+)
 
 
 def blob_shard(patient, bleeding, size=32, slices=8):

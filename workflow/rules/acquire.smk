@@ -26,6 +26,8 @@ rule phantom_patient:
         hemorrhage_share=lookup(within=config, dpath="phantom/hemorrhage_share"),
         size=lookup(within=config, dpath="phantom/size"),
         seed=lookup(within=config, dpath="phantom/seed"),
+    message:
+        "Make patient {wildcards.patient} of the phantom"
     script:
         "../../scripts/phantom_patient.py"
 
@@ -43,5 +45,7 @@ rule phantom_tables:
     resources:
         mem_mb=1000,
         runtime=10,
+    message:
+        "Write the tables and checksums of the phantom"
     script:
         "../../scripts/phantom_tables.py"

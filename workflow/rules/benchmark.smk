@@ -13,5 +13,7 @@ rule benchmark:
         runtime=30,
     params:
         script=f"{workflow.basedir}/tests/benchmarks/stages.py",
+    message:
+        "Measure this machine"
     shell:
         "python {params.script} 2> {log}"

@@ -34,6 +34,8 @@ rule evaluate_patient:
         contract=contracts.METRICS,
         models=MODELS,
         threshold_hu=lookup(within=config, dpath="evaluate/threshold_hu"),
+    message:
+        "Measure patient {wildcards.patient}"
     script:
         "../../scripts/evaluate_patient.py"
 
@@ -51,5 +53,7 @@ rule collect_metrics:
     resources:
         mem_mb=2000,
         runtime=10,
+    message:
+        "Collect all patients' metrics"
     script:
         "../../scripts/collect_metrics.py"

@@ -35,5 +35,7 @@ rule predict_patient:
     params:
         trained=is_trained,
         contract=contracts.PREDICTION,
+    message:
+        "Predict patient {wildcards.patient} with {wildcards.model}"
     script:
         "../../scripts/predict_patient.py"

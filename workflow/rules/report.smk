@@ -34,6 +34,8 @@ rule figure_samples:
         runtime=10,
     params:
         recipe=first_recipe,
+    message:
+        "Draw sample slices"
     script:
         "../../scripts/figure_samples.py"
 
@@ -56,6 +58,8 @@ rule figure_network:
         runtime=10,
     params:
         recipe=recipe,
+    message:
+        "Draw the network of {wildcards.model}"
     script:
         "../../scripts/figure_network.py"
 
@@ -82,6 +86,8 @@ rule figure_curves:
         runtime=10,
     params:
         recipe=recipe,
+    message:
+        "Draw the training curves of {wildcards.model}"
     script:
         "../../scripts/figure_curves.py"
 
@@ -110,6 +116,8 @@ rule figure_overlays:
         runtime=10,
     params:
         patients=PATIENTS,
+    message:
+        "Draw the predictions of {wildcards.model}"
     script:
         "../../scripts/figure_overlays.py"
 
@@ -142,6 +150,8 @@ rule figure_results:
         models=MODELS,
         sample=lookup(within=config, dpath="statistics/sample"),
         seed=lookup(within=config, dpath="statistics/seed"),
+    message:
+        "Draw Dice and areas"
     script:
         "../../scripts/figure_results.py"
 
@@ -165,6 +175,8 @@ rule figure_rules:
     params:
         snakefile=str(workflow.main_snakefile),
         config=json.dumps(config, sort_keys=True),
+    message:
+        "Draw the graph of the rules"
     script:
         "../../scripts/figure_rules.py"
 
@@ -204,5 +216,7 @@ rule report:
         trained=TRAINED,
         models=MODELS,
         config=json.dumps(config, sort_keys=True),
+    message:
+        "Write the report: {output}"
     script:
         "../../scripts/report.py"

@@ -31,5 +31,7 @@ rule slice_patient:
         folder=FOLDER,
         contract=contracts.SHARD,
         size=lookup(within=config, dpath="slice/size"),
+    message:
+        "Slice patient {wildcards.patient}"
     script:
         "../../scripts/slice_patient.py"

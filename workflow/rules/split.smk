@@ -25,5 +25,7 @@ rule split:
         test_share=lookup(within=config, dpath="split/test_share"),
         validation_share=lookup(within=config, dpath="split/validation_share"),
         seed=lookup(within=config, dpath="split/seed"),
+    message:
+        "Split the patients into parts"
     script:
         "../../scripts/split.py"

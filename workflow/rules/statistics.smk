@@ -30,6 +30,8 @@ rule statistics:
         sample=lookup(within=config, dpath="statistics/sample"),
         resamples=lookup(within=config, dpath="statistics/resamples"),
         seed=lookup(within=config, dpath="statistics/seed"),
+    message:
+        "Test and estimate"
     script:
         "../../scripts/statistics.py"
 
@@ -53,5 +55,7 @@ rule dataset_statistics:
     resources:
         mem_mb=1000,
         runtime=10,
+    message:
+        "Count patients and slices"
     script:
         "../../scripts/dataset_statistics.py"

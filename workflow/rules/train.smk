@@ -48,6 +48,8 @@ rule train_fold:
     params:
         recipe=recipe,
         contract=contracts.MODEL,
+    message:
+        "Train {wildcards.model}, fold {wildcards.fold} (progress in {log})"
     script:
         "../../scripts/train_fold.py"
 
@@ -66,5 +68,7 @@ rule export_fold:
     resources:
         mem_mb=4000,
         runtime=20,
+    message:
+        "Export {wildcards.model}, fold {wildcards.fold}"
     script:
         "../../scripts/export_fold.py"

@@ -28,6 +28,8 @@ rule verify_patient:
         folder=FOLDER,
         contract=contracts.VERIFICATION,
         on_bad_patient=lookup(within=config, dpath="dataset/on_bad_patient"),
+    message:
+        "Verify patient {wildcards.patient}"
     script:
         "../../scripts/verify_patient.py"
 
@@ -54,5 +56,7 @@ rule inventory:
         runtime=10,
     params:
         folder=FOLDER,
+    message:
+        "List who is accepted and who is set aside"
     script:
         "../../scripts/inventory.py"
