@@ -95,9 +95,23 @@ def _apply(keras: Any, layer: Layer, recipe: Recipe, seed: int) -> Any:
         DOWNSAMPLE: made.MaxPooling2D,
         UPSAMPLE: lambda: made.Conv2DTranspose(layer.channels, 2, strides=2, kernel_initializer=start),
         CONCATENATE: made.Concatenate,
-        OUTPUT: lambda: made.Conv2D(layer.channels, 1, kernel_initializer=start, activation="sigmoid"),
+        OUTPUT: lambda: made.Conv2D(
+            layer.channels,
+            1,
+            kernel_initializer=start,
+            bias_initializer=_output_bias(keras, recipe),
+            activation="sigmoid",
+        ),
     }
     return makers[layer.kind]()
+
+
+def _output_bias(keras: Any, recipe: Recipe) -> Any:
+    """Start a plain head below one half: from there, the rush down to the rare class can kill a network for good.
+
+    The remedy is that of Lin et al., "Focal loss", ICCV 2017, https://doi.org/10.1109/ICCV.2017.324.
+    """
+    return keras.initializers.Constant(0.0 if recipe.head == STUDY_HEAD else -2.0)
 
 
 def outline(recipe: Recipe) -> list[dict[str, Any]]:
