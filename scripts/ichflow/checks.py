@@ -41,6 +41,8 @@ VERDICTS = {
 
 EXPECTED_ORIENTATION = "LAS"
 AIR_HU = -200  # any scan with air around or within the head has voxels below this
+BONE_HU = 300  # and any with a skull has voxels above this
+LOWEST_HU, HIGHEST_HU = -5000, 50000  # padding and metal aside, nothing lies near these
 MASK_TOLERANCE = 0.02  # of the mask's highest value: masks scaled from int16 extremes are not exact
 
 
@@ -197,26 +199,22 @@ def _check_scan(name: str, scan: Volume, hu: NDArray[np.float32]) -> Iterator[Fi
     if orientation != EXPECTED_ORIENTATION:
         yield Finding("orientation_unusual", name, orientation, f"{EXPECTED_ORIENTATION}; it is turned")
     low, high = float(hu.min()), float(hu.max())
-    if low < AIR_HU:
-        return
-    spread = f"values {low:.0f}…{high:.0f} and no air below {AIR_HU} HU"
+    # The background of a file without air is mostly exactly 0
     tissue = float(np.median(hu[np.abs(hu) > 0.5])) if (np.abs(hu) > 0.5).any() else 0.0
-    if high > 2000 and low > AIR_HU:
-        yield Finding(
-            "not_hounsfield",
-            name,
-            f"{spread}: it looks like Cormack units",
-            "Hounsfield units (air about −1000)",
-        )
-    elif 0 < tissue < 80 and high < 500:
-        yield Finding("skull_stripped", name, f"{spread}: it looks skull-stripped", "a whole head with bone and air")
-    else:
-        yield Finding(
-            "not_hounsfield",
-            name,
-            f"{spread}: it looks like gray values",
-            "Hounsfield units (air about −1000)",
-        )
+    found = f"values {low:.0f}…{high:.0f}, half of them (0 aside) below {tissue:.0f}"
+    if unit := _other_unit(low, high, tissue):
+        yield Finding("not_hounsfield", name, f"{found}: {unit}", "Hounsfield units, with air about −1000")
+    elif high < BONE_HU or low > AIR_HU:
+        yield Finding("skull_stripped", name, f"{found}: it looks skull-stripped", "a whole head, with bone and air")
+
+
+def _other_unit(low: float, high: float, tissue: float) -> str:
+    """Say what the values look like if they are no Hounsfield units, or nothing."""
+    if low < LOWEST_HU or high > HIGHEST_HU:
+        return f"no scanner gives values outside {LOWEST_HU}…{HIGHEST_HU}"
+    if low < AIR_HU or (0 < tissue < 80 and high < 500):
+        return ""
+    return "it looks like Cormack units" if high > 2000 else "it looks like gray values"
 
 
 def _check_mask(name: str, values: NDArray[np.float32]) -> Iterator[Finding]:

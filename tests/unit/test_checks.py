@@ -120,7 +120,9 @@ def test_another_place_within_and_beyond_tolerance(folder, shift, found):
     [
         (lambda hu: np.clip(hu + 1000, 0, 3500), "not_hounsfield", "Cormack"),
         (lambda hu: np.clip((hu + 100) / 300, 0, 1) * 255, "not_hounsfield", "gray values"),
+        (lambda hu: hu * 100, "not_hounsfield", "no scanner"),
         (lambda hu: np.where((hu > 0) & (hu < 80), hu, 0), "skull_stripped", "skull-stripped"),
+        (lambda hu: np.where((hu > 0) & (hu < 80), hu, -1024), "skull_stripped", "skull-stripped"),
         (lambda hu: np.where(hu > 500, np.nan, hu), "not_finite", "NaN"),
         (lambda hu: hu[..., None], "not_three_axes", "shape"),
     ],

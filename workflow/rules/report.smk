@@ -1,6 +1,9 @@
 # Needs: everything before. Makes: figures/ and report.html, the page that a person opens.
 
 
+report: "../report/workflow.rst"
+
+
 rule figure_samples:
     """Sample slices, the bone window, and what augmentation makes of a slice."""
     input:
@@ -162,7 +165,7 @@ rule figure_rules:
         report(
             "<results>/figures/rules.svg",
             caption="../report/rules.rst",
-            category="Workflow",
+            category="Rules",
             labels={"figure": "Rules"},
         ),
     log:

@@ -63,6 +63,7 @@ _SPLIT_SCRIPT = '''"""Generated phantom in the CT-ICH layout: print every patien
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 for path in sorted(Path("ct_scans").glob("*.nii")):
