@@ -28,8 +28,8 @@ class Augmenter:
                 albu.RandomBrightnessContrast(
                     brightness_limit=0.1, contrast_limit=0.1, brightness_by_max=True, p=recipe.brightness_contrast
                 ),
-                # Deformations of a few pixels that are smooth over a tenth of the slice
-                albu.ElasticTransform(alpha=size / 4, sigma=size / 20, border_mode=0, p=recipe.elastic),
+                # Shifts of about a hundredth of the slice on average, smooth over a tenth of it
+                albu.ElasticTransform(alpha=size**2 / 130, sigma=size / 20, border_mode=0, p=recipe.elastic),
             ]
         )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ichflow import contracts, dataset, volume
 from ichflow.dataset import LABELS, SliceLabels
 from ichflow.errors import IchflowError
+from ichflow.files import sha256
 from ichflow.volume import Volume
 
 ACCEPT, WARN, SET_ASIDE = "accept", "warn", "set aside"
@@ -24,7 +25,9 @@ VERDICTS = {
     "mask_unreadable": SET_ASIDE,
     "checksum_wrong": SET_ASIDE,
     "checksum_unlisted": WARN,
+    "table_checksum_wrong": WARN,
     "not_three_axes": SET_ASIDE,
+    "geometry_unusable": SET_ASIDE,
     "not_finite": SET_ASIDE,
     "not_hounsfield": SET_ASIDE,
     "skull_stripped": WARN,
@@ -42,8 +45,9 @@ VERDICTS = {
 EXPECTED_ORIENTATION = "LAS"
 AIR_HU = -200  # any scan with air around or within the head has voxels below this
 BONE_HU = 300  # and any with a skull has voxels above this
+TISSUE_HU = (-100, 200)  # the median of a whole head lies near 40, between fat and bone
 LOWEST_HU, HIGHEST_HU = -5000, 50000  # padding and metal aside, nothing lies near these
-MASK_TOLERANCE = 0.02  # of the mask's highest value: masks scaled from int16 extremes are not exact
+MASK_TOLERANCES = {1.0: 0.02, 255.0: 1.0}  # by highest value: masks scaled from int16 extremes are not exact
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ def verify(folder: str | Path, patient: str) -> Verification:
             continue
         result.sources[role] = found.sha256
         result.findings += _check_checksum(name, found.sha256, checksums)
+    result.findings += _check_table(folder, checksums)
     _check_content(result, volumes, folder)
     return result
 
@@ -155,7 +160,7 @@ def binary_mask(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _mask_top(values: NDArray[np.float32]) -> float:
-    return 1.0 if values.max(initial=0) < 2 else 255.0
+    return 1.0 if values.max(initial=0) < 1.5 else 255.0
 
 
 def _check_checksum(name: str, found: str, checksums: dict[str, str]) -> Iterator[Finding]:
@@ -166,12 +171,23 @@ def _check_checksum(name: str, found: str, checksums: dict[str, str]) -> Iterato
         yield Finding("checksum_wrong", name, f"SHA-256 {found}", f"{expected} as in {dataset.CHECKSUMS}")
 
 
+def _check_table(folder: str | Path, checksums: dict[str, str]) -> Iterator[Finding]:
+    path, expected = Path(folder) / dataset.DIAGNOSIS, checksums.get(dataset.DIAGNOSIS)
+    if expected and path.is_file() and (found := sha256(path)) != expected:
+        yield Finding("table_checksum_wrong", path.name, f"SHA-256 {found}", f"{expected} as in {dataset.CHECKSUMS}")
+
+
 def _check_content(result: Verification, volumes: dict[str, Volume], folder: str | Path) -> None:
     values: dict[str, NDArray[np.float32]] = {}
     for role, found in volumes.items():
         name = f"{dataset.SCANS if role == 'scan' else dataset.MASKS}/{result.patient}.nii"
         if len(found.shape) != 3 or 0 in found.shape:
             result.findings.append(Finding("not_three_axes", name, f"shape {found.shape}", "three axes"))
+            continue
+        if not found.geometry.is_usable:
+            result.findings.append(
+                Finding("geometry_unusable", name, "an affine that is not finite or has no inverse", "voxels to mm")
+            )
             continue
         try:
             values[role] = found.values()
@@ -200,10 +216,11 @@ def _check_scan(name: str, scan: Volume, hu: NDArray[np.float32]) -> Iterator[Fi
         yield Finding("orientation_unusual", name, orientation, f"{EXPECTED_ORIENTATION}; it is turned")
     low, high = float(hu.min()), float(hu.max())
     # The background of a file without air is mostly exactly 0
-    tissue = float(np.median(hu[np.abs(hu) > 0.5])) if (np.abs(hu) > 0.5).any() else 0.0
-    found = f"values {low:.0f}…{high:.0f}, half of them (0 aside) below {tissue:.0f}"
+    inside = hu[(hu > AIR_HU) & (np.abs(hu) > 0.5)]
+    tissue = float(np.median(inside)) if inside.size else 0.0
+    found = f"values {low:.0f}…{high:.0f}, tissue about {tissue:.0f}"
     if unit := _other_unit(low, high, tissue):
-        yield Finding("not_hounsfield", name, f"{found}: {unit}", "Hounsfield units, with air about −1000")
+        yield Finding("not_hounsfield", name, f"{found}: {unit}", "Hounsfield units: air −1000, brain about 35")
     elif high < BONE_HU or low > AIR_HU:
         yield Finding("skull_stripped", name, f"{found}: it looks skull-stripped", "a whole head, with bone and air")
 
@@ -212,14 +229,16 @@ def _other_unit(low: float, high: float, tissue: float) -> str:
     """Say what the values look like if they are no Hounsfield units, or nothing."""
     if low < LOWEST_HU or high > HIGHEST_HU:
         return f"no scanner gives values outside {LOWEST_HU}…{HIGHEST_HU}"
-    if low < AIR_HU or (0 < tissue < 80 and high < 500):
+    if low < AIR_HU:
+        return "" if TISSUE_HU[0] < tissue < TISSUE_HU[1] else "no head, or the rescale intercept is missing"
+    if 0 < tissue < 80 and high < 500:
         return ""
     return "it looks like Cormack units" if high > 2000 else "it looks like gray values"
 
 
 def _check_mask(name: str, values: NDArray[np.float32]) -> Iterator[Finding]:
     top = _mask_top(values)
-    odd = (np.abs(values) > MASK_TOLERANCE * top) & (np.abs(values - top) > MASK_TOLERANCE * top)
+    odd = (np.abs(values) > MASK_TOLERANCES[top]) & (np.abs(values - top) > MASK_TOLERANCES[top])
     if odd.any():
         examples = ", ".join(f"{value:g}" for value in np.unique(values[odd])[:3])
         yield Finding("mask_values", name, f"{int(odd.sum())} voxels of other values ({examples})", f"0 and {top:g}")

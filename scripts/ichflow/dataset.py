@@ -8,6 +8,7 @@ Layout and quirks: PhysioNet CT-ICH 1.3.1, https://doi.org/10.13026/4nae-zg36.
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,9 @@ DIAGNOSIS_COLUMNS = (
 )
 
 _VOLUME_FILE = re.compile(rf"(?:{SCANS}|{MASKS})/(\d{{3,}})\.nii$")
+
+
+_CHECKSUM_LINE = re.compile(r"^([0-9a-fA-F]{64})\s+\*?(\S.*?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def patients(folder: str | Path) -> list[str]:
     folder = Path(folder)
     if not folder.is_dir():
         raise IchflowError(
-            f"dataset.folder: no folder at '{folder}'; expected a copy of CT-ICH with '{SCANS}/', '{MASKS}/' and "
+            f"dataset.folder: no folder at '{folder.absolute()}'; expected a copy of CT-ICH with '{SCANS}/', "
+            f"'{MASKS}/' and "
             f"'{DIAGNOSIS}' in it. CT-ICH needs a PhysioNet account and a signed data use agreement "
             "(https://doi.org/10.13026/4nae-zg36). Put it there, or set dataset.folder in the config."
         )
@@ -101,7 +106,7 @@ def patients(folder: str | Path) -> list[str]:
         if path.stem.isdecimal()
     }
     found |= {match[1] for name in read_checksums(folder) if (match := _VOLUME_FILE.match(name))}
-    if (folder / DIAGNOSIS).is_file():
+    with suppress(IchflowError):  # verification tells what is wrong with the table
         found |= set(read_diagnosis(folder).slices)
     if not found:
         raise IchflowError(
@@ -112,12 +117,15 @@ def patients(folder: str | Path) -> list[str]:
 
 
 def read_checksums(folder: str | Path) -> dict[str, str]:
-    """Read ``SHA256SUMS.txt``: relative path to hexadecimal SHA-256; empty where the file is absent."""
+    """Read ``SHA256SUMS.txt``: relative path to hexadecimal SHA-256; empty where the file is absent.
+
+    A line that is no checksum with a path is passed over, so that verification finds its file unlisted.
+    """
     path = Path(folder) / CHECKSUMS
     if not path.is_file():
         return {}
-    pairs = (line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    return {name.strip().lstrip("*"): digest.lower() for digest, name in pairs}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return {name: digest.lower() for digest, name in _CHECKSUM_LINE.findall(text)}
 
 
 def read_diagnosis(folder: str | Path) -> Diagnosis:
@@ -163,7 +171,7 @@ def read_demographics(folder: str | Path) -> dict[str, Person]:
 def _open_table(path: Path):
     if not path.is_file():
         raise IchflowError(f"{path}: no such file; expected the table of the original download.")
-    return path.open(encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", errors="replace", newline="")
 
 
 def _slice_labels(row: dict[str, str], path: Path, number: int) -> tuple[str, int, SliceLabels]:

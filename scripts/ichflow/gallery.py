@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from ichflow import grid, shards, volume, windows
-from ichflow.augment import Augmenter
 from ichflow.dataset import LABELS, SUBTYPES
 from ichflow.figures import SliceView
 from ichflow.recipes import Recipe
@@ -64,6 +63,8 @@ def augmented(view: SliceView, recipe: Recipe, count: int = 7) -> tuple[SliceVie
     original, changed
         The slice in the first window of the recipe at the recipe's size, and so many random changes of it.
     """
+    from ichflow.augment import Augmenter
+
     mask = view.mask if view.mask is not None else np.zeros(view.image.shape, np.uint8)
     small = grid.resize_area(view.image[None], recipe.size)[0]
     image = windows.channels(small, recipe.windows)

@@ -40,7 +40,8 @@ SECTIONS = {
 
 STATISTICS_NOTES = (
     "The patient is the independent unit. Intervals are percentile intervals of a bootstrap that draws patients with "
-    "all their slices, separately among those with and without hemorrhage.",
+    "all their slices, separately among those with and without hemorrhage; those of shares of patients are Wilson's. "
+    "A patient or slice counts as detected from one predicted pixel on.",
     "Tests over slices are shown because the original study made them. Slices of one patient resemble each other, so "
     "such a test counts the same evidence several times (pseudoreplication) and its p is too small; the test over "
     "patients beside it is the one to read.",

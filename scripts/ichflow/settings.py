@@ -1,5 +1,6 @@
 """The config: completed with defaults and refused by key, before any job starts."""
 
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from ichflow.errors import IchflowError
+
+BASELINES = ("null", "threshold")
 
 
 def complete(config: dict[str, Any], schema_path: str | Path) -> None:
@@ -50,7 +53,11 @@ def _as_typed(value: Any, schema: dict[str, Any]) -> Any:
     if isinstance(value, list) and "items" in schema:
         return [_as_typed(item, schema["items"]) for item in value]  # pyright: ignore[reportUnknownVariableType]
     types = schema.get("type", [])
-    if isinstance(value, str) and "string" not in types:
+    if not isinstance(value, str) or "string" in types:
+        return value
+    with suppress(ValueError):  # YAML takes 1e-4 for text
+        return int(value) if "integer" in types else float(value)
+    with suppress(yaml.YAMLError):
         return yaml.safe_load(value)
     return value
 
@@ -74,7 +81,9 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
     if low >= high:
         problems.append(f"evaluate.threshold_hu: found {low} to {high}, expected the lower value first")
     for name in config["models"]:
-        if name not in recipes:
+        if name in BASELINES:
+            problems.append(f"models: '{name}' is the name of a baseline; give the recipe another one")
+        elif name not in recipes:
             problems.append(f"models: no recipe '{name}'{_meant(name, recipes)}")
         elif not recipes[name]["file"]:
             problems += _untrainable(name, recipes[name], config)
@@ -88,6 +97,11 @@ def _untrainable(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> l
         problems.append(f"recipes.{name}.size: found {size}, expected at most slice.size, which is {available}")
     if size % 2**levels:
         problems.append(f"recipes.{name}.size: found {size}, expected a multiple of {2**levels} for {levels} levels")
+    share = recipe["positive_share"]
+    if share is not None and not round(share * recipe["batch_size"]):
+        problems.append(
+            f"recipes.{name}.positive_share: found {share}, which is no slice of a batch of {recipe['batch_size']}"
+        )
     if config["split"]["folds"] == 0:
         problems.append(f"recipes.{name}.file: nothing found, expected an exported model, as split.folds is 0")
     return problems

@@ -93,12 +93,15 @@ def check_leakage(assigned: Iterable[Row], patients: Iterable[Row]) -> None:
 
 
 def _check_enough(patients: Sequence[Row], folds: int) -> None:
+    if not patients:
+        raise IchflowError("split: no patient was accepted; inventory.csv says why each was set aside")
     bleeding = sum(patient["hemorrhage_slices"] > 0 for patient in patients)
     needed = {0: 0, 1: 3}.get(folds, folds + 1)
-    if bleeding < needed or not patients:
+    if bleeding < needed:
         raise IchflowError(
-            f"split.folds: {folds} needs {max(needed, 1)} accepted patients with hemorrhage or more, found {bleeding} "
-            f"among {len(patients)}. Lower split.folds (0 tests everyone and trains nobody) or add patients."
+            f"split.folds: {folds} needs {needed} accepted patients with hemorrhage or more, found {bleeding} "
+            f"among {len(patients)}. Lower split.folds (0 tests everyone and trains nobody) or add patients; "
+            "inventory.csv says who was set aside."
         )
 
 
@@ -123,7 +126,8 @@ def _groups(patients: Sequence[Row], random: np.random.Generator) -> list[list[R
 def _pick(patients: Sequence[Row], share: float, random: np.random.Generator) -> set[str]:
     picked: set[str] = set()
     for group in _groups(patients, random):
-        count = max(round(share * len(group)), min(len(group) - 1, 1))
+        # At least one of each kind where there are two, and never all
+        count = min(max(round(share * len(group)), 1), len(group) - 1)
         if count > 0:
             places = ((np.arange(count) + random.random()) * len(group) / count).astype(int)
             picked |= {group[place]["patient"] for place in places}

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.stats import rankdata
 
 RESAMPLES = 10_000
 BASELINES = ("null", "threshold")
 TWO_GROUPS = ("hemorrhage", "none")
+PATIENT_SHARES = ("patient_sensitivity", "patient_specificity")
 THREE_GROUPS = ("none", "small bleed", "large bleed")
 SLICE_NOTE = (
     "slices of one patient are not independent, so p is too small: shown only because the original study did it"
@@ -112,7 +114,10 @@ def _summary_of(metrics: pd.DataFrame, model: str, seed: int, resamples: int) ->
     }
     ratios = _patient_ratios(patients, truth) | _slice_ratios(slices, positive, owner, truth.size)
     for name, (numerator, denominator) in ratios.items():
-        result |= _ratio(name, numerator, denominator, weights)
+        if name in PATIENT_SHARES:
+            result |= _share(name, numerator.sum(), denominator.sum())
+        else:
+            result |= _ratio(name, numerator, denominator, weights)
     return result | _slice_auroc(_floats(slices, "score"), positive, owner, weights)
 
 
@@ -179,7 +184,17 @@ def _ratio(name: str, numerator: Floats, denominator: Floats, weights: Floats) -
 
 def _with_interval(name: str, value: float, resampled: Floats) -> Row:
     low, high = _percentiles(resampled)
+    if low == high:  # all resamples agree, as at a share of 0 or 1: that is no certainty
+        low = high = np.nan
     return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+def _share(name: str, found: float, total: float) -> Row:
+    """Estimate a share of patients with its Wilson interval, which holds at 0 and 1 too (doi 10.2307/2276774)."""
+    if not total:
+        return {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
+    interval = stats.binomtest(int(found), int(total)).proportion_ci(method="wilson")
+    return {name: found / total, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}
 
 
 def _percentiles(resampled: Floats) -> tuple[float, float]:

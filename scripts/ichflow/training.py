@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 import platform
 import statistics
 import time
@@ -51,12 +52,13 @@ def train(
     Returns
     -------
     model, facts, history
-        The Keras model, what is known of the run as plain data, and a row per epoch with the columns :data:`HISTORY`.
+        The Keras model of the best epoch, what is known of the run as plain data, and a row per epoch with the
+        columns :data:`HISTORY`.
 
     Raises
     ------
     IchflowError
-        A part has no slice, or none of the training slices has a hemorrhage.
+        A part has no slice, none of the training slices has a hemorrhage, or the loss is no number from the start.
     """
     keras.utils.set_random_seed(recipe.seed)
     started = time.monotonic()
@@ -80,7 +82,9 @@ def train(
         epochs=recipe.epochs,
         verbose=0,
         callbacks=[
-            keras.callbacks.ReduceLROnPlateau(recipe.monitor, factor=0.5, patience=recipe.halve_after, mode=better),
+            keras.callbacks.ReduceLROnPlateau(
+                recipe.monitor, factor=0.5, patience=recipe.halve_after, mode=better, min_delta=0
+            ),
             keras.callbacks.EarlyStopping(
                 recipe.monitor, patience=recipe.stop_after, mode=better, restore_best_weights=True
             ),
@@ -89,7 +93,13 @@ def train(
         ],
     )
     history = progress.rows
-    best = {"min": min, "max": max}[better](history, key=lambda row: row[recipe.monitor])["epoch"]
+    finite = [row for row in history if math.isfinite(row["loss"]) and math.isfinite(row[recipe.monitor])]
+    if not finite:
+        raise IchflowError(
+            "train: the loss was no number from the first epoch on; lower the recipe's learning_rate, "
+            f"which is {recipe.learning_rate}"
+        )
+    best = {"min": min, "max": max}[better](finite, key=lambda row: row[recipe.monitor])["epoch"]
     facts = {
         "recipe": recipe.as_dict(),
         "parameters": model.count_params(),

@@ -45,6 +45,11 @@ class Geometry:
         return "".join(str(code) for code in aff2axcodes(self.affine))
 
     @property
+    def is_usable(self) -> bool:
+        """Whether the affine is finite and can be inverted, so that axes have directions."""
+        return bool(np.isfinite(self.affine).all() and abs(np.linalg.det(self.affine[:3, :3])) > 1e-9)
+
+    @property
     def display_shape(self) -> tuple[int, int, int]:
         """The shape in display order: slices, rows, columns."""
         columns, rows, slices = (self.shape[axis] for axis in self._file_axes())
@@ -98,7 +103,7 @@ class Volume:
         """
         try:
             data = self.image.get_fdata(caching="unchanged", dtype=np.float32)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             raise IchflowError(f"data cannot be read to the end: {error}") from None
         return to_display(np.asarray(data, dtype=np.float32), self.geometry)
 

@@ -25,6 +25,11 @@ def timed(function, *arguments):
     return result, time.perf_counter() - started
 
 
+def say(stage, figure, unit):
+    """Print one figure with the machine's core count."""
+    print(f"{stage:10} {figure:8.2f} {unit}, {os.cpu_count()} cores")
+
+
 def light_stages(folder, patients, size):
     """Print seconds a patient of phantom, verify and slice; return the shards' paths."""
     from ichflow import checks, dataset, shards, slicing
@@ -53,7 +58,7 @@ def light_stages(folder, patients, size):
         seconds["slice"].append(took + timed(shards.write, path, shard)[1])
         paths.append(path)
     for stage, took in seconds.items():
-        print(f"{stage:10} {np.median(took):8.2f} s a patient (median of {len(took)}, {size} x {size})")
+        say(stage, np.median(took), f"s a patient (median of {len(took)}, {size} x {size})")
     return paths
 
 
@@ -63,8 +68,7 @@ def training(paths, folder, recipe):
 
     (folder / "scratch").mkdir()
     model, facts, _ = training.train(recipe, paths, paths[:2], folder / "scratch", workers=os.cpu_count() or 1)
-    images = facts["images_a_second"]
-    print(f"{'train':10} {images:8.1f} images a second ({recipe.filters} filters, {recipe.size} x {recipe.size})")
+    say("train", facts["images_a_second"], f"images a second ({recipe.filters} filters, {recipe.size} x {recipe.size})")
     training.write_model(folder / "model.keras", model)
     export.export(folder / "model.keras", {"recipe": recipe.as_dict(), "fold": 0}, folder / "model.onnx")
     return folder / "model.onnx"
@@ -77,7 +81,7 @@ def prediction(path, model):
     shard = shards.read(path)
     prediction.predict(shard, "m", [model], (0, "test"), os.cpu_count() or 1)
     _, took = timed(prediction.predict, shard, "m", [model], (0, "test"), os.cpu_count() or 1)
-    print(f"{'predict':10} {1000 * took / len(shard.hu):8.1f} ms a slice (loading the model included)")
+    say("predict", 1000 * took / len(shard.hu), "ms a slice (loading the model included)")
 
 
 def main():
@@ -96,7 +100,7 @@ def main():
     settings.complete(config, ROOT / "workflow/schemas/config.schema.yaml")
     keys = config["recipes"]["unet-small"] | {"epochs": given.epochs}
     recipe = Recipe(**{key: value for key, value in keys.items() if key != "file"})
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    print(f"{platform.machine()}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = light_stages(folder, given.patients, given.size)

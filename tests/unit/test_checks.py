@@ -121,6 +121,7 @@ def test_another_place_within_and_beyond_tolerance(folder, shift, found):
         (lambda hu: np.clip(hu + 1000, 0, 3500), "not_hounsfield", "Cormack"),
         (lambda hu: np.clip((hu + 100) / 300, 0, 1) * 255, "not_hounsfield", "gray values"),
         (lambda hu: hu * 100, "not_hounsfield", "no scanner"),
+        (lambda hu: np.where(hu < -500, -2000, hu + 1024), "not_hounsfield", "rescale intercept"),
         (lambda hu: np.where((hu > 0) & (hu < 80), hu, 0), "skull_stripped", "skull-stripped"),
         (lambda hu: np.where((hu > 0) & (hu < 80), hu, -1024), "skull_stripped", "skull-stripped"),
         (lambda hu: np.where(hu > 500, np.nan, hu), "not_finite", "NaN"),
@@ -134,11 +135,29 @@ def test_values_that_are_no_head_ct_in_hounsfield_units(folder, change, code, to
     assert finding.verdict == checks.VERDICTS[code]
 
 
-def test_odd_mask_values(folder):
-    rewrite(dataset.mask_path(folder, "049"), lambda mask: np.where(mask > 100, 77, 0).astype(np.float32), folder)
+@pytest.mark.parametrize("odd", [2, 5, 77, 200])
+def test_odd_mask_values(folder, odd):
+    rewrite(dataset.mask_path(folder, "049"), lambda mask: np.where(mask > 100, odd, 0).astype(np.float32), folder)
     finding = codes(folder)["mask_values"]
     assert finding.verdict == "set aside"
-    assert "77" in str(finding)
+    assert str(odd) in str(finding)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_an_affine_that_leads_nowhere(folder, value):
+    path = dataset.scan_path(folder, "049")
+    content = bytearray(path.read_bytes())
+    content[280:328] = np.full(12, value, "<f4").tobytes()  # the three rows of the sform
+    content[252:256] = np.array([0, 1], "<i2").tobytes()  # qform code 0, sform code 1
+    path.write_bytes(content)
+    finding = codes(folder)["geometry_unusable"]
+    assert finding.verdict == "set aside"
+
+
+def test_a_changed_table_is_a_warning(folder):
+    path = folder / dataset.DIAGNOSIS
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert codes(folder)["table_checksum_wrong"].verdict == "warn"
 
 
 @pytest.mark.parametrize("top", [1, 255, 254.6])

@@ -45,7 +45,10 @@ def test_no_folder_is_refused_with_what_to_do(tmp_path):
 
 def test_checksums(folder):
     assert dataset.read_checksums(folder) == {"ct_scans/066.nii": "a" * 64, "LICENSE.txt": "b" * 64}
-    (folder / dataset.CHECKSUMS).unlink()
+    path = folder / dataset.CHECKSUMS
+    path.write_bytes(path.read_bytes() + b"cut off\n" + b"c" * 64)
+    assert set(dataset.read_checksums(folder)) == {"ct_scans/066.nii", "LICENSE.txt"}
+    path.unlink()
     assert dataset.read_checksums(folder) == {}
 
 
@@ -65,6 +68,7 @@ def test_a_missing_column_is_named(folder):
     path.write_text(path.read_text(encoding="utf-8-sig").replace("No_Hemorrhage", "None"))
     with pytest.raises(IchflowError, match="column No_Hemorrhage not found"):
         dataset.read_diagnosis(folder)
+    assert dataset.patients(folder) == ["049", "050", "066"]  # verification tells what is wrong with the table
 
 
 def test_a_value_that_is_no_number_names_its_line_only(folder):

@@ -78,6 +78,9 @@ def test_a_typo_is_refused_with_what_was_meant():
         (("recipes", "unet-small", "windows"), ["lung"], "recipes.unet-small.windows.0: 'lung' is not one of"),
         (("split", "folds"), 0, "recipes.unet-small.file: nothing found"),
         (("evaluate", "threshold_hu"), [90, 50], "evaluate.threshold_hu"),
+        (("models",), ["threshold"], "models: 'threshold' is the name of a baseline"),
+        (("recipes", "unet-small", "positive_share"), 0.04, "recipes.unet-small.positive_share: found 0.04"),
+        (("phantom", "size"), "[5", "phantom.size: '[5' is not of type 'integer'"),
     ],
 )
 def test_a_wrong_value_is_refused_by_key(path, value, told):
@@ -95,6 +98,9 @@ def test_all_problems_are_told_at_once():
 
 
 def test_numbers_from_the_command_line_come_as_text():
+    assert completed("recipes", "unet-small", "learning_rate", value="1e-4")["recipes"]["unet-small"][
+        "learning_rate"
+    ] == pytest.approx(1e-4)
     assert completed("phantom", "patients", value="12")["phantom"]["patients"] == 12
     assert completed("evaluate", "threshold_hu", value=["40", "80"])["evaluate"]["threshold_hu"] == [40, 80]
 

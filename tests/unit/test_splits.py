@@ -94,6 +94,18 @@ def test_too_few_patients_are_told():
         splits.split(patients(20, 3), **HOLDOUT | {"folds": 5})
 
 
+def test_nobody_accepted_is_told():
+    row = patients(1, 0)[0] | {"verdict": "set aside"}
+    with pytest.raises(IchflowError, match=r"no patient was accepted; inventory\.csv"):
+        splits.split([row], **HOLDOUT)
+
+
+def test_no_share_takes_everyone():
+    rows = splits.split(patients(8, 4), **HOLDOUT | {"test_share": 0.99, "validation_share": 0.99})
+    assert {row["part"] for row in rows} == {"train", "test"} | ({"validation"} & {row["part"] for row in rows})
+    assert any(row["part"] == "train" for row in rows)
+
+
 def test_a_patient_is_predicted_by_the_fold_that_tests_it():
     rows = splits.split(patients(20, 10), **HOLDOUT | {"folds": 5})
     for patient in patients(20, 10):

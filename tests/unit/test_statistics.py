@@ -285,10 +285,23 @@ def test_bootstrapped_auroc_is_that_of_the_resampled_slices() -> None:
     owner = np.repeat(np.arange(4), 6)
     positive = (np.arange(24) % 3 == 0) & (owner < 2)
     score = generator.integers(0, 5, 24).astype(float)
-    weights = np.array([[2.0, 0, 1, 1]])
-    repeated = np.concatenate([np.flatnonzero(owner == p) for p, w in enumerate(weights[0]) for _ in range(int(w))])
+    weights = np.array([[2.0, 0, 1, 1], [1, 1, 0, 2]])
+    resampled = []
+    for weight in weights.astype(int):
+        repeated = np.concatenate([np.flatnonzero(owner == p) for p, times in enumerate(weight) for _ in range(times)])
+        resampled.append(statistics.auroc(score[repeated], positive[repeated]))
     row = statistics._slice_auroc(score, positive, owner, weights)
-    assert row["slice_auroc_low"] == pytest.approx(statistics.auroc(score[repeated], positive[repeated]))
+    assert [row["slice_auroc_low"], row["slice_auroc_high"]] == pytest.approx(np.percentile(resampled, [2.5, 97.5]))
+
+
+def test_a_share_of_all_or_none_is_no_certainty() -> None:
+    """Wilson's interval of 10 out of 10, as in Wilson (1927): the score interval ends at 0.722."""
+    row = statistics._share("patient_sensitivity", 10, 10)
+    assert row["patient_sensitivity"] == 1
+    assert row["patient_sensitivity_low"] == pytest.approx(0.7225, abs=1e-4)
+    assert row["patient_sensitivity_high"] == pytest.approx(1)
+    assert np.isnan(statistics._share("patient_specificity", 0, 0)["patient_specificity"])
+    assert np.isnan(statistics._with_interval("dice", 0.0, np.zeros(100))["dice_low"])
 
 
 def test_only_test_rows_enter() -> None:

@@ -102,6 +102,17 @@ def test_equal_seeds_give_equal_weights():
         np.testing.assert_array_equal(one, two)
 
 
+def mean_shift(recipe):
+    """Return how many pixels an elastic deformation moves a point on average, seen on ramps of rows and columns."""
+    ramps = np.stack(np.mgrid[: recipe.size, : recipe.size], axis=-1).astype(np.float32) / recipe.size
+    image = np.concatenate([ramps, ramps[..., :1]], axis=-1)
+    augmenter = Augmenter(dataclasses.replace(recipe, flip=0.0))
+    moved = [augmenter(image, np.zeros(image.shape[:2], np.uint8), seed)[0] for seed in range(5)]
+    inner = slice(recipe.size // 4, 3 * recipe.size // 4)  # away from the edges
+    shifts = [np.hypot(*np.moveaxis((one - image)[inner, inner, :2], -1, 0)) * recipe.size for one in moved]
+    return float(np.mean(shifts))
+
+
 def test_augmentation_moves_image_and_mask_alike():
     """A mask drawn from the image's bright disk still covers it after any change."""
     shard = blob_shard("049", bleeding=True)
@@ -109,6 +120,7 @@ def test_augmentation_moves_image_and_mask_alike():
     recipe = dataclasses.replace(TINY, flip=1.0, elastic=1.0, brightness_contrast=0.0)
     augmenter = Augmenter(recipe)
     moved_somewhere = False
+    assert mean_shift(recipe) == pytest.approx(recipe.size / 100, rel=0.5)
     for seed in range(10):
         moved, mask = augmenter(image, shard.mask[3], seed)
         overlap = 2 * ((moved[..., 0] > 0.5) & (mask > 0)).sum() / ((moved[..., 0] > 0.5).sum() + (mask > 0).sum())
@@ -194,6 +206,12 @@ def test_training_learns_and_tells_what_it_did(trained):
 def test_nothing_to_learn_from_is_an_error(paths, tmp_path):
     with pytest.raises(IchflowError, match="none of the 16 training slices has a hemorrhage"):
         training.train(TINY, [paths[1], paths[3]], paths[:1], tmp_path, workers=1)
+
+
+def test_a_loss_that_is_no_number_is_an_error(paths, tmp_path):
+    recipe = dataclasses.replace(TINY, learning_rate=1e30, epochs=2, normalization="none")
+    with pytest.raises(IchflowError, match=r"the loss was no number.*learning_rate"):
+        training.train(recipe, paths[:4], paths[4:6], tmp_path, workers=1)
 
 
 def test_no_validation_is_an_error(paths, tmp_path):

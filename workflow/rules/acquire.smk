@@ -19,10 +19,8 @@ rule phantom_patient:
         "<benchmarks>/phantom_patient/{patient}.tsv"
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=1500,
-        runtime=10,
     params:
+        contract=contracts.PHANTOM,
         hemorrhage_share=lookup(within=config, dpath="phantom/hemorrhage_share"),
         size=lookup(within=config, dpath="phantom/size"),
         seed=lookup(within=config, dpath="phantom/seed"),
@@ -42,9 +40,8 @@ rule phantom_tables:
         "<logs>/phantom_tables.log",
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
+    params:
+        contract=contracts.PHANTOM,
     message:
         "Write the tables and checksums of the phantom"
     script:

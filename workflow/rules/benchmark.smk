@@ -8,12 +8,9 @@ rule benchmark:
     conda:
         "../../envs/training.yaml"
     threads: 8
-    resources:
-        mem_mb=8000,
-        runtime=30,
     params:
         script=f"{workflow.basedir}/tests/benchmarks/stages.py",
     message:
         "Measure this machine"
     shell:
-        "python {params.script} 2> {log}"
+        "python {params.script:q} 2> {log:q}"

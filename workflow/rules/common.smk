@@ -31,6 +31,22 @@ TRAINED = [model for model in MODELS if not config["recipes"][model]["file"]]
 FOLDS = range(config["split"]["folds"])
 
 
+# What decides which rules there are
+GRAPH_CONFIG = json.dumps(
+    {
+        "dataset": {
+            key: config["dataset"][key] for key in ("name", "source", "folder")
+        },
+        "split": {"folds": config["split"]["folds"]},
+        "models": MODELS,
+        "recipes": {
+            model: {"file": config["recipes"][model]["file"]} for model in MODELS
+        },
+    },
+    sort_keys=True,
+)
+
+
 pathvars:
     results=f"results/{NAME}",
     resources=f"resources/{NAME}",
@@ -84,7 +100,7 @@ def model_files(wildcards):
         fold=FOLDS,
         model=wildcards.model,
     )
-    return [file] if file else folds
+    return ([file] if isinstance(file, str) else file) or folds
 
 
 def is_trained(wildcards):

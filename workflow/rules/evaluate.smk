@@ -26,9 +26,6 @@ rule evaluate_patient:
         "<benchmarks>/evaluate_patient/{patient}.tsv"
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=3000,
-        runtime=20,
     params:
         folder=FOLDER,
         contract=contracts.METRICS,
@@ -50,9 +47,8 @@ rule collect_metrics:
         "<logs>/collect_metrics.log",
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
+    params:
+        contract=contracts.METRICS,
     message:
         "Collect all patients' metrics"
     script:

@@ -29,9 +29,6 @@ rule predict_patient:
     conda:
         "../../envs/prediction.yaml"
     threads: 2
-    resources:
-        mem_mb=3000,
-        runtime=20,
     params:
         trained=is_trained,
         contract=contracts.PREDICTION,

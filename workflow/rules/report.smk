@@ -32,10 +32,8 @@ rule figure_samples:
         "<logs>/figure_samples.log",
     conda:
         "../../envs/report.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
+        contract=contracts.REPORT,
         recipe=first_recipe,
     message:
         "Draw sample slices"
@@ -56,10 +54,8 @@ rule figure_network:
         "<logs>/figure_network/{model}.log",
     conda:
         "../../envs/report.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
+        contract=contracts.REPORT,
         recipe=recipe,
     message:
         "Draw the network of {wildcards.model}"
@@ -84,10 +80,8 @@ rule figure_curves:
         "<logs>/figure_curves/{model}.log",
     conda:
         "../../envs/report.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
+        contract=contracts.REPORT,
         recipe=recipe,
     message:
         "Draw the training curves of {wildcards.model}"
@@ -114,10 +108,8 @@ rule figure_overlays:
         "<logs>/figure_overlays/{model}.log",
     conda:
         "../../envs/report.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
+        contract=contracts.REPORT,
         patients=PATIENTS,
     message:
         "Draw the predictions of {wildcards.model}"
@@ -146,10 +138,8 @@ rule figure_results:
         "<logs>/figure_results.log",
     conda:
         "../../envs/report.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
+        contract=contracts.REPORT,
         models=MODELS,
         sample=lookup(within=config, dpath="statistics/sample"),
         seed=lookup(within=config, dpath="statistics/seed"),
@@ -161,6 +151,8 @@ rule figure_results:
 
 rule figure_rules:
     """The graph of the rules, drawn from what Snakemake says of it."""
+    input:
+        sorted(Path(workflow.basedir, "workflow/rules").glob("*.smk")),
     output:
         report(
             "<results>/figures/rules.svg",
@@ -172,12 +164,10 @@ rule figure_rules:
         "<logs>/figure_rules.log",
     conda:
         "../../envs/report.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
+        contract=contracts.REPORT,
         snakefile=str(workflow.main_snakefile),
-        config=json.dumps(config, sort_keys=True),
+        config=GRAPH_CONFIG,
     message:
         "Draw the graph of the rules"
     script:
@@ -212,10 +202,8 @@ rule report:
         "<logs>/report.log",
     conda:
         "../../envs/report.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
+        contract=contracts.REPORT,
         trained=TRAINED,
         models=MODELS,
         config=json.dumps(config, sort_keys=True),

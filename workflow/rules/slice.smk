@@ -24,9 +24,6 @@ rule slice_patient:
         "<benchmarks>/slice_patient/{patient}.tsv"
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
         folder=FOLDER,
         contract=contracts.SHARD,

@@ -17,10 +17,8 @@ rule split:
         "<logs>/split.log",
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
+        contract=contracts.SPLIT,
         folds=lookup(within=config, dpath="split/folds"),
         test_share=lookup(within=config, dpath="split/test_share"),
         validation_share=lookup(within=config, dpath="split/validation_share"),

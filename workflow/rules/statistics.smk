@@ -23,10 +23,8 @@ rule statistics:
         "<logs>/statistics.log",
     conda:
         "../../envs/statistics.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=20,
     params:
+        contract=contracts.STATISTICS,
         sample=lookup(within=config, dpath="statistics/sample"),
         resamples=lookup(within=config, dpath="statistics/resamples"),
         seed=lookup(within=config, dpath="statistics/seed"),
@@ -52,9 +50,8 @@ rule dataset_statistics:
         "<logs>/dataset_statistics.log",
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
+    params:
+        contract=contracts.INVENTORY,
     message:
         "Count patients and slices"
     script:

@@ -42,9 +42,6 @@ rule train_fold:
     conda:
         "../../envs/training.yaml"
     threads: 8
-    resources:
-        mem_mb=16000,
-        runtime=720,
     params:
         recipe=recipe,
         contract=contracts.MODEL,
@@ -65,9 +62,8 @@ rule export_fold:
         "<logs>/export_fold/{model}-fold-{fold}.log",
     conda:
         "../../envs/training.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=20,
+    params:
+        contract=contracts.MODEL,
     message:
         "Export {wildcards.model}, fold {wildcards.fold}"
     script:

@@ -21,9 +21,6 @@ rule verify_patient:
         "<benchmarks>/verify_patient/{patient}.tsv"
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
         folder=FOLDER,
         contract=contracts.VERIFICATION,
@@ -51,10 +48,8 @@ rule inventory:
         "<logs>/inventory.log",
     conda:
         "../../envs/imaging.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
+        contract=contracts.INVENTORY,
         folder=FOLDER,
     message:
         "List who is accepted and who is set aside"
