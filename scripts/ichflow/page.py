@@ -111,7 +111,8 @@ def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
 
 def _dataset(sources: Sources, inventory: pd.DataFrame) -> Section:
     counts = pd.read_csv(sources.dataset)
-    counts["value"] = [int(value) if float(value).is_integer() else value for value in counts["value"]]
+    whole = [int(value) if float(value).is_integer() else value for value in counts["value"]]
+    counts["value"] = pd.Series(whole, dtype=object)  # as numbers of one type all would be fractions
     told: pd.DataFrame = inventory.loc[inventory["verdict"] != "accept", ["patient", "verdict", "reasons"]]
     text = [] if len(told) else ["Every patient passed every check."]
     tables = [report.table(counts, "Counts")]

@@ -220,7 +220,7 @@ def table(frame: pd.DataFrame, caption: str, *, headers: Mapping[str, str] | Non
     columns = [
         Column(
             names.get(str(name), str(name).replace("_", " ")),
-            bool(pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])),
+            _is_numeric(frame[name]),
         )
         for name in frame.columns
     ]
@@ -229,6 +229,11 @@ def table(frame: pd.DataFrame, caption: str, *, headers: Mapping[str, str] | Non
         for values in frame.itertuples(index=False, name=None)
     ]
     return Table(caption, columns, rows)
+
+
+def _is_numeric(column: Any) -> bool:
+    inferred = column.infer_objects()
+    return bool(pd.api.types.is_numeric_dtype(inferred) and not pd.api.types.is_bool_dtype(inferred))
 
 
 def cell(value: Any, *, p: bool = False) -> Cell:

@@ -289,3 +289,10 @@ def test_sentences_without_a_trained_model_or_hemorrhage() -> None:
     healthy = make_summary().assign(dice=np.nan, n_hemorrhage_patients=0)
     text = "\n".join(report.summary_sentences(healthy, make_tests().iloc[:0], make_inventory(), "scans"))
     assert "none with hemorrhage: Dice is not defined" in text
+
+
+def test_whole_numbers_stay_whole_beside_fractions() -> None:
+    frame = pd.DataFrame({"value": pd.Series([44, 33.7, 1482], dtype=object)})
+    made = report.table(frame, "Counts")
+    assert made.columns[0].numeric
+    assert [row[0].text for row in made.rows] == ["44", "33.70", "1,482"]
