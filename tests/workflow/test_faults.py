@@ -84,7 +84,7 @@ def test_on_bad_patient_fail_stops_with_the_reason(damaged):
 def test_a_folder_that_is_not_there_is_told_before_any_job(fresh):
     fresh.configure(dataset={"source": "folder", "folder": "nowhere"})
     printed = fresh.snakemake(check=False)
-    assert "dataset.folder: no folder at 'nowhere'" in printed
+    assert f"dataset.folder: no folder at '{fresh.path('nowhere')}'" in printed
     assert "data use agreement" in printed
     assert "Traceback" not in printed
 
@@ -123,8 +123,13 @@ def test_a_model_of_another_dataset_predicts_without_training(finished, fresh):
 
 def test_the_slurm_profile_plans_the_default_run(fresh):
     printed = fresh.snakemake("--dry-run", "--workflow-profile", "none", "--profile", str(ROOT / "slurm"))
-    assert "slurm_partition=gpu" in printed
+    assert "Train unet-small" in printed
     profile = yaml.safe_load((ROOT / "slurm/profile.yaml").read_text())
+    assert profile["retries"]
+    gpu_job = profile["set-resources"]["train_fold"]
+    assert (gpu_job["slurm_partition"], gpu_job["gpu"]) == ("gpu", 1)
+    for asked in profile["set-resources"].values():
+        assert {"mem_mb", "runtime"} <= set(asked)
     rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     jobs = {
         block.split(":")[0] for block in rules.split("\nrule ")[1:] if "    script:" in block or "    shell:" in block
