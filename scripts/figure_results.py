@@ -5,11 +5,12 @@ from ichflow.job import logged
 with logged(snakemake.log[0]):
     import pandas as pd
     from ichflow import figures, statistics
+    from ichflow.recipes import BASELINES
 
     metrics, params = pd.read_parquet(snakemake.input.metrics), snakemake.params
-    models = [*statistics.BASELINES, *params.models]
+    models = [*BASELINES, *params.models]
     figures.dice_by_model(metrics, snakemake.output.dice, models=models)
     groups = {}
-    for model in params.models or statistics.BASELINES:
+    for model in params.models or BASELINES:
         groups |= statistics.areas_by_group(metrics, model, n=params.sample, seed=params.seed)
     figures.boxplots(groups, snakemake.output.areas)

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-NULL = "null"
-THRESHOLD = "threshold"
-NAMES = (NULL, THRESHOLD)
+from ichflow.recipes import NULL
+
 CUT = 0.5  # probability from which a baseline's pixel counts
 
 BONE_HU = 300

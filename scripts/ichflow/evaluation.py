@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ichflow import baselines, checks, metrics, tables, volume
+from ichflow.recipes import BASELINES
 from ichflow.shards import Shard
 from ichflow.tables import Row
 
@@ -46,7 +47,7 @@ def evaluate(
     scale = metrics.Scale(row_mm * column_mm, slice_mm)
     about = {"patient": shard.info.patient, "fold": membership[0], "part": membership[1]}
     rows: list[Row] = []
-    for name in baselines.NAMES:
+    for name in BASELINES:
         found, scores = _baseline(name, shard, threshold_hu)
         named = about | {"model": name, "threshold": baselines.CUT}
         rows += metrics.rows(named, truth, found, scores, shard.labels, scale)

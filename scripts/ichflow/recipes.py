@@ -4,6 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+NULL, THRESHOLD = BASELINES = ("null", "threshold")
+"""Models without weights, which no recipe may be called: they stand beside every trained one."""
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -10,8 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from ichflow.errors import IchflowError
-
-BASELINES = ("null", "threshold")
+from ichflow.recipes import BASELINES
 
 
 def complete(config: dict[str, Any], schema_path: str | Path) -> None:

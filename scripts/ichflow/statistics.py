@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.stats import rankdata
 
+from ichflow.recipes import BASELINES
+
 RESAMPLES = 10_000
-BASELINES = ("null", "threshold")
 TWO_GROUPS = ("hemorrhage", "none")
 PATIENT_SHARES = ("patient_sensitivity", "patient_specificity")
 THREE_GROUPS = ("none", "small bleed", "large bleed")
