@@ -285,7 +285,7 @@ def _mask_facts(scan: Volume, values: NDArray[np.float32]) -> dict[str, Any]:
 
 def _check_labels(result: Verification, folder: str | Path) -> None:
     try:
-        labels = dataset.read_diagnosis(folder).slices.get(result.patient, {})
+        labels = dataset.read_diagnosis(folder).get(result.patient, {})
     except IchflowError as error:
         result.findings.append(Finding("labels_unreadable", dataset.DIAGNOSIS, str(error), "the table of slice labels"))
         return

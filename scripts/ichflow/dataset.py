@@ -9,7 +9,7 @@ import csv
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ichflow.errors import IchflowError
@@ -63,11 +63,8 @@ class SliceLabels:
         return not self.no_hemorrhage
 
 
-@dataclass
-class Diagnosis:
-    """All slice labels of a dataset: patient, then 1-based slice number, to labels."""
-
-    slices: dict[str, dict[int, SliceLabels]] = field(default_factory=dict[str, dict[int, SliceLabels]])
+Diagnosis = dict[str, dict[int, SliceLabels]]
+"""All slice labels of a dataset: patient, then 1-based slice number, to labels."""
 
 
 def scan_path(folder: str | Path, patient: str) -> Path:
@@ -107,7 +104,7 @@ def patients(folder: str | Path) -> list[str]:
     }
     found |= {match[1] for name in read_checksums(folder) if (match := _VOLUME_FILE.match(name))}
     with suppress(IchflowError):  # verification tells what is wrong with the table
-        found |= set(read_diagnosis(folder).slices)
+        found |= set(read_diagnosis(folder))
     if not found:
         raise IchflowError(
             f"dataset.folder: '{folder}' names no patient; expected files such as '{SCANS}/049.nii'. "
@@ -145,12 +142,12 @@ def read_diagnosis(folder: str | Path) -> Diagnosis:
                 f"{path}: column {', '.join(missing)} not found; expected {', '.join(DIAGNOSIS_COLUMNS)}. "
                 "Take the table from the original download."
             )
-        diagnosis = Diagnosis()
+        diagnosis: Diagnosis = {}
         for number, row in enumerate(reader, start=2):
             if not row["PatientNumber"].strip():
                 continue
             patient, position, labels = _slice_labels(row, path, number)
-            diagnosis.slices.setdefault(patient, {})[position] = labels
+            diagnosis.setdefault(patient, {})[position] = labels
     return diagnosis
 
 

@@ -56,7 +56,7 @@ def test_checksums(folder):
 def test_diagnosis_with_and_without_byte_order_mark(folder, encoding):
     path = folder / dataset.DIAGNOSIS
     path.write_text(path.read_text(encoding="utf-8-sig"), encoding=encoding)
-    slices = dataset.read_diagnosis(folder).slices
+    slices = dataset.read_diagnosis(folder)
     assert set(slices) == {"049", "100"}
     assert slices["049"][1].found == {"epidural", "fracture"}
     assert slices["049"][1].has_hemorrhage
@@ -87,7 +87,7 @@ def test_demographics_pass_over_headers_and_totals(folder):
 
 
 def test_slices_without_a_row_count_as_free(folder):
-    labels = dataset.read_diagnosis(folder).slices["049"]
+    labels = dataset.read_diagnosis(folder)["049"]
     assert [at.has_hemorrhage for at in dataset.labels_at(labels, 3)] == [True, False, False]
 
 

@@ -312,7 +312,7 @@ def test_the_diagnosis_table_agrees_with_the_truth(written):
     folder, patients = written
     raw = (folder / dataset.DIAGNOSIS).read_bytes()
     assert raw.startswith(b"\xef\xbb\xbfPatientNumber,SliceNumber,Intraventricular,")
-    diagnosis = dataset.read_diagnosis(folder).slices
+    diagnosis = dataset.read_diagnosis(folder)
     assert list(diagnosis) == [made.patient for made in patients]
     for made in patients:
         assert list(diagnosis[made.patient]) == list(range(1, len(made.hu) + 1))
