@@ -24,4 +24,5 @@ include: "workflow/rules/benchmark.smk"
 rule all:
     default_target: True
     input:
+        rules.inventory_page.output,
         rules.report.output,

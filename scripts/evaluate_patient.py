@@ -3,14 +3,14 @@
 from ichflow.job import logged
 
 with logged(snakemake.log[0]):
-    from ichflow import dataset, evaluation, metrics, shards, splits, tables
+    from ichflow import evaluation, metrics, shards, splits, tables
 
     patient, params = snakemake.wildcards.patient, snakemake.params
     membership = splits.fold_and_part(tables.read(snakemake.input.splits), patient)
     predictions = dict(zip(params.models, zip(snakemake.input.slices, snakemake.input.masks, strict=True), strict=True))
     rows = evaluation.evaluate(
         shards.read(snakemake.input.shard),
-        dataset.mask_path(params.folder, patient),
+        snakemake.input.volumes,
         predictions,
         membership,
         params.threshold_hu,

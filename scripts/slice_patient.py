@@ -13,5 +13,5 @@ with logged(snakemake.log[0]):
     if verified["set_aside"]:
         logging.warning("set aside, so the shard has no rows: %s", "; ".join(verified["set_aside"]))
     output = snakemake.output
-    shards.write(output.shard, slicing.make_shard(verified, snakemake.params.folder, snakemake.params.size))
+    shards.write(output.shard, slicing.make_shard(verified, snakemake.input.volumes, snakemake.params.size))
     write_text(output.digest, f"{sha256(output.shard)}  {Path(output.shard).name}\n")

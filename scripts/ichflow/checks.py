@@ -1,72 +1,29 @@
 """What makes a patient acceptable: every problem found is told, not only the first.
 
-The verdict on a finding stands in :data:`VERDICTS`; a patient's verdict is that of the worst finding.
+What each finding means and what follows from it stands in :data:`ichflow.findings.KINDS`.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ichflow import contracts, dataset, volume
-from ichflow.dataset import LABELS, SliceLabels
-from ichflow.errors import IchflowError
-from ichflow.files import sha256
-from ichflow.volume import Volume
+from ichflow import contracts, dataset, findings, thumbnails, voxels
+from ichflow.dataset import LABELS, MASK, SCAN, SUBTYPES, Case, SliceLabels
+from ichflow.findings import SET_ASIDE, Finding
+from ichflow.volume import UnreadableVolumeError, Volume, read
+from ichflow.voxels import HIGHEST_HU, LOWEST_HU, MaskCount, ScanCount
 
-ACCEPT, WARN, SET_ASIDE = "accept", "warn", "set aside"
-
-# Finding to verdict. What cannot be computed on, or would be computed wrongly, is set aside.
-VERDICTS = {
-    "scan_unreadable": SET_ASIDE,
-    "mask_unreadable": SET_ASIDE,
-    "checksum_wrong": SET_ASIDE,
-    "checksum_unlisted": WARN,
-    "table_checksum_wrong": WARN,
-    "not_three_axes": SET_ASIDE,
-    "geometry_unusable": SET_ASIDE,
-    "not_finite": SET_ASIDE,
-    "not_hounsfield": SET_ASIDE,
-    "skull_stripped": WARN,
-    "orientation_unusual": WARN,
-    "shape_mismatch": SET_ASIDE,
-    "geometry_mismatch": SET_ASIDE,
-    "mask_values": SET_ASIDE,
-    "labels_unreadable": WARN,
-    "labels_missing": WARN,
-    "slice_count": SET_ASIDE,
-    "label_without_mask": WARN,
-    "mask_without_label": WARN,
-}
-
-EXPECTED_ORIENTATION = "LAS"
 AIR_HU = -200  # any scan with air around or within the head has voxels below this
 BONE_HU = 300  # and any with a skull has voxels above this
 TISSUE_HU = (-100, 200)  # the median of a whole head lies near 40, between fat and bone
-LOWEST_HU, HIGHEST_HU = -5000, 50000  # padding and metal aside, nothing lies near these
 MASK_TOLERANCES = {1.0: 0.02, 255.0: 1.0}  # by highest value: masks scaled from int16 extremes are not exact
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One problem of one patient: what was found in which file, and what was expected."""
-
-    code: str
-    file: str
-    found: str
-    expected: str
-
-    @property
-    def verdict(self) -> str:
-        """``warn`` or ``set aside``."""
-        return VERDICTS[self.code]
-
-    def __str__(self) -> str:
-        """Return the sentence that a person reads."""
-        return f"{self.code}: {self.file}: found {self.found}, expected {self.expected}"
+OBLIQUE_DEGREES = 10
+FIELD_MM, SPACING_MM = (80, 600), (0.2, 15)  # of head CTs, a newborn's and a whole gantry's width included
+OUTSIDE_SHARE = 0.05  # the edge of a generous polygon may lie in air, a mask may not
+HISTOGRAM_HU = tuple(range(-1024, 3072 + 1, 32))
 
 
 @dataclass
@@ -75,154 +32,183 @@ class Verification:
 
     Attributes
     ----------
-    patient
-        Patient number.
+    case
+        What the dataset says of the patient.
     findings
         Every problem found.
     sources
         SHA-256 of each file that could be read, by role (``scan``, ``mask``).
     facts
         Counts and measures of the volumes; empty where they could not be read.
+    bytes_read
+        Size of the files that were read.
+    thumbnail
+        PNG for the contact sheet.
     """
 
-    patient: str
+    case: Case
     findings: list[Finding] = field(default_factory=list[Finding])
     sources: dict[str, str] = field(default_factory=dict[str, str])
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    bytes_read: int = 0
+    thumbnail: bytes = b""
 
     @property
     def verdict(self) -> str:
         """The worst of the findings' verdicts, ``accept`` without any."""
-        verdicts = {finding.verdict for finding in self.findings}
-        return next((verdict for verdict in (SET_ASIDE, WARN) if verdict in verdicts), ACCEPT)
+        return findings.worst(self.findings)
 
     @property
     def set_aside(self) -> list[str]:
         """Why the patient cannot be used; empty if it can."""
         return [str(finding) for finding in self.findings if finding.verdict == SET_ASIDE]
 
+    def add(self, code: str, role: str, found: str, expected: str) -> None:
+        """Note a problem of the scan or the mask."""
+        self.findings.append(Finding(code, self.case.names[role], found, expected))
+
     def as_json(self) -> dict[str, Any]:
-        """Return everything as plain data."""
-        findings = [asdict(f) | {"verdict": f.verdict, "message": str(f)} for f in self.findings]
+        """Return everything but the picture as plain data."""
+        person = self.case.person
         return {
             "contract": contracts.VERIFICATION,
-            "patient": self.patient,
+            "patient": self.case.patient,
             "verdict": self.verdict,
             "set_aside": self.set_aside,
-            "findings": findings,
+            "findings": [finding.as_json() for finding in self.findings],
             "sources": self.sources,
+            "person": {"age_years": person.age_years, "sex": person.sex},
             "facts": self.facts,
         }
 
 
-def verify(folder: str | Path, patient: str) -> Verification:
-    """Check one patient of a CT-ICH folder to the end, whatever is found on the way.
+def verify(case: Case) -> Verification:
+    """Check one patient to the end, whatever is found on the way; each file is read once.
 
     Parameters
     ----------
-    folder
-        The dataset; it is only read.
-    patient
-        Patient number as in the file names.
+    case
+        What the dataset says of the patient; its files are only read.
     """
-    result = Verification(patient)
-    checksums = dataset.read_checksums(folder)
-    volumes: dict[str, Volume] = {}
-    for role, path in (
-        ("scan", dataset.scan_path(folder, patient)),
-        ("mask", dataset.mask_path(folder, patient)),
-    ):
-        name = path.relative_to(folder).as_posix()
-        try:
-            found = volumes[role] = volume.read(path)
-        except IchflowError as error:
-            what = str(error) if path.exists() else "no such file"
-            result.findings.append(Finding(f"{role}_unreadable", name, what, "a readable NIfTI file"))
-            continue
-        result.sources[role] = found.sha256
-        result.findings += _check_checksum(name, found.sha256, checksums)
-    result.findings += _check_table(folder, checksums)
-    _check_content(result, volumes, folder)
+    result = Verification(case)
+    volumes = _usable(result, _read(result))
+    counts = _counts(result, volumes)
+    if SCAN in counts:
+        _describe_scan(result, volumes[SCAN], counts[SCAN])
+    if MASK in counts:
+        _describe_mask(result, counts[MASK])
+    fitting = len(volumes) == 2 and _check_pair(result, volumes[SCAN], volumes[MASK])
+    if fitting and len(counts) == 2:
+        _compare(result, volumes, counts[MASK])
+    if SCAN in counts:
+        _picture(result, volumes[SCAN], volumes[MASK] if fitting else None)
+    else:
+        result.thumbnail = thumbnails.blank()
+    _check_labels(result)
     return result
 
 
-def binary_mask(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Turn scaled mask values into a label map: 0 background, 1 hemorrhage.
-
-    CT-ICH stores its masks as int16 extremes whose scaled values are about 0 and about 255, not exactly.
-
-    Parameters
-    ----------
-    values
-        Scaled mask values, any shape, either about 0 and 1 or about 0 and 255.
-    """
-    return (values > _mask_top(values) / 2).astype(np.uint8)
-
-
-def _mask_top(values: NDArray[np.float32]) -> float:
-    return 1.0 if values.max(initial=0) < 1.5 else 255.0
-
-
-def _check_checksum(name: str, found: str, checksums: dict[str, str]) -> Iterator[Finding]:
-    expected = checksums.get(name)
-    if expected is None:
-        yield Finding("checksum_unlisted", name, "no checksum", f"a line in {dataset.CHECKSUMS}")
-    elif expected != found:
-        yield Finding("checksum_wrong", name, f"SHA-256 {found}", f"{expected} as in {dataset.CHECKSUMS}")
-
-
-def _check_table(folder: str | Path, checksums: dict[str, str]) -> Iterator[Finding]:
-    path, expected = Path(folder) / dataset.DIAGNOSIS, checksums.get(dataset.DIAGNOSIS)
-    if expected and path.is_file() and (found := sha256(path)) != expected:
-        yield Finding("table_checksum_wrong", path.name, f"SHA-256 {found}", f"{expected} as in {dataset.CHECKSUMS}")
-
-
-def _check_content(result: Verification, volumes: dict[str, Volume], folder: str | Path) -> None:
-    values: dict[str, NDArray[np.float32]] = {}
-    for role, found in volumes.items():
-        name = f"{dataset.SCANS if role == 'scan' else dataset.MASKS}/{result.patient}.nii"
-        if len(found.shape) != 3 or 0 in found.shape:
-            result.findings.append(Finding("not_three_axes", name, f"shape {found.shape}", "three axes"))
-            continue
-        if not found.geometry.is_usable:
-            result.findings.append(
-                Finding("geometry_unusable", name, "an affine that is not finite or has no inverse", "voxels to mm")
-            )
-            continue
+def _read(result: Verification) -> dict[str, Volume]:
+    """Read and hash both files, at once where there are two cores."""
+    volumes: dict[str, Volume] = {}
+    with ThreadPoolExecutor(2) as pool:
+        running = {role: pool.submit(read, path) for role, path in result.case.paths.items()}
+    for role, future in running.items():
         try:
-            values[role] = found.values()
-        except IchflowError as error:
-            result.findings.append(Finding(f"{role}_unreadable", name, str(error), "data for every voxel"))
+            found = volumes[role] = future.result()
+        except UnreadableVolumeError as error:
+            if role == SCAN and result.case.problem:
+                result.add("dicom_unusable", role, result.case.problem, "one CT series")
+            else:
+                result.add(error.code, role, error.found, f"a readable NIfTI file with the {role}")
             continue
-        if not np.isfinite(values[role]).all():
-            count = int((~np.isfinite(values[role])).sum())
-            result.findings.append(Finding("not_finite", name, f"{count} NaN or infinite voxels", "finite values"))
-            del values[role]
-        elif role == "scan":
-            result.findings += _check_scan(name, found, values[role])
+        result.sources[role] = found.sha256
+        result.bytes_read += found.size
+        _check_checksum(result, role, found)
+    return volumes
+
+
+def _check_checksum(result: Verification, role: str, found: Volume) -> None:
+    if not result.case.checksums:
+        return
+    expected = result.case.checksums.get(role)
+    if expected is None:
+        result.add("checksum_unlisted", role, "no checksum", "a line in the list of checksums")
+    elif expected not in (found.sha256, found.content_sha256):
+        result.add("checksum_wrong", role, f"SHA-256 {found.sha256}", f"{expected} as listed")
+
+
+def _usable(result: Verification, volumes: dict[str, Volume]) -> dict[str, Volume]:
+    """Keep the volumes whose voxels have a place."""
+    kept: dict[str, Volume] = {}
+    for role, found in volumes.items():
+        if len(found.shape) != 3 or 0 in found.shape:
+            result.add("not_three_axes", role, f"shape {found.shape}", "three axes")
+        elif not found.geometry.is_usable:
+            result.add("geometry_unusable", role, "an affine that is not finite or has no inverse", "voxels to mm")
         else:
-            result.findings += _check_mask(name, values[role])
-    if "scan" in values:
-        result.facts |= _scan_facts(volumes["scan"], values["scan"])
-    if len(values) == 2:
-        result.findings += _check_pair(result.patient, volumes["scan"], volumes["mask"])
-        result.facts |= _mask_facts(volumes["scan"], values["mask"])
-    _check_labels(result, folder)
+            kept[role] = found
+    return kept
 
 
-def _check_scan(name: str, scan: Volume, hu: NDArray[np.float32]) -> Iterator[Finding]:
-    orientation = scan.geometry.orientation
-    if orientation != EXPECTED_ORIENTATION:
-        yield Finding("orientation_unusual", name, orientation, f"{EXPECTED_ORIENTATION}; it is turned")
-    low, high = float(hu.min()), float(hu.max())
+def _counts(result: Verification, volumes: dict[str, Volume]) -> dict[str, Any]:
+    counts: dict[str, Any] = {}
+    for role, found in volumes.items():
+        try:
+            count = voxels.count_scan(found) if role == SCAN else voxels.count_mask(found)
+        except UnreadableVolumeError as error:
+            result.add(error.code, role, error.found, "data for every voxel")
+            continue
+        if count.not_finite:
+            result.add("not_finite", role, f"{count.not_finite} NaN or infinite voxels", "finite values")
+        else:
+            counts[role] = count
+    return counts
+
+
+def _describe_scan(result: Verification, scan: Volume, count: ScanCount) -> None:
+    slices, rows, columns = scan.geometry.display_shape
+    between, row, column = scan.geometry.spacing_mm
+    histogram = count.histogram(np.array(HISTOGRAM_HU))
+    result.facts |= {
+        "slices": slices,
+        "rows": rows,
+        "columns": columns,
+        "orientation": scan.geometry.orientation,
+        "slice_spacing_mm": round(between, 6),
+        "row_mm": round(row, 6),
+        "column_mm": round(column, 6),
+        "lowest_hu": count.lowest,
+        "highest_hu": count.highest,
+        "histogram": [int(number) for number in histogram],
+    }
+    _check_geometry(result, scan)
+    _check_units(result, count)
+
+
+def _check_geometry(result: Verification, scan: Volume) -> None:
+    geometry, usual = scan.geometry, result.case.orientation
+    if usual and geometry.orientation != usual:
+        result.add("orientation_unusual", SCAN, geometry.orientation, usual)
+    if geometry.obliquity_degrees > OBLIQUE_DEGREES:
+        result.add("geometry_oblique", SCAN, f"axes tilted by {geometry.obliquity_degrees:.0f}°", "less than 10°")
+    between, row, column = geometry.spacing_mm
+    _, rows, columns = geometry.display_shape
+    height, width, (low, high), (near, far) = rows * row, columns * column, FIELD_MM, SPACING_MM
+    if not (low <= min(height, width) and max(height, width) <= high and near <= between <= far):
+        found = f"slices of {height:.4g} × {width:.4g} mm, {between:.3g} mm apart"
+        result.add("spacing_unusual", SCAN, found, f"slices of {low} to {high} mm, {near} to {far} mm apart")
+
+
+def _check_units(result: Verification, count: ScanCount) -> None:
+    low, high = count.lowest, count.highest
     # The background of a file without air is mostly exactly 0
-    inside = hu[(hu > AIR_HU) & (np.abs(hu) > 0.5)]
-    tissue = float(np.median(inside)) if inside.size else 0.0
+    tissue = count.median(AIR_HU, gap=0.5)
     found = f"values {low:.0f}…{high:.0f}, tissue about {tissue:.0f}"
     if unit := _other_unit(low, high, tissue):
-        yield Finding("not_hounsfield", name, f"{found}: {unit}", "Hounsfield units: air −1000, brain about 35")
+        result.add("not_hounsfield", SCAN, f"{found}: {unit}", "Hounsfield units: air −1000, brain about 35")
     elif high < BONE_HU or low > AIR_HU:
-        yield Finding("skull_stripped", name, f"{found}: it looks skull-stripped", "a whole head, with bone and air")
+        result.add("skull_stripped", SCAN, f"{found}: it looks skull-stripped", "a whole head, with bone and air")
 
 
 def _other_unit(low: float, high: float, tissue: float) -> str:
@@ -236,100 +222,120 @@ def _other_unit(low: float, high: float, tissue: float) -> str:
     return "it looks like Cormack units" if high > 2000 else "it looks like gray values"
 
 
-def _check_mask(name: str, values: NDArray[np.float32]) -> Iterator[Finding]:
-    top = _mask_top(values)
-    odd = (np.abs(values) > MASK_TOLERANCES[top]) & (np.abs(values - top) > MASK_TOLERANCES[top])
+def _describe_mask(result: Verification, count: MaskCount) -> None:
+    classes = sorted(result.case.mask_classes)
+    top = 1.0 if count.cut < 1 else 255.0
+    known = np.array([0.0, *classes]) if classes else np.array([0.0, top])
+    distance = np.abs(count.values[:, None] - known[None]).min(axis=1)
+    odd = distance > MASK_TOLERANCES[top]
     if odd.any():
-        examples = ", ".join(f"{value:g}" for value in np.unique(values[odd])[:3])
-        yield Finding("mask_values", name, f"{int(odd.sum())} voxels of other values ({examples})", f"0 and {top:g}")
+        examples = ", ".join(f"{value:g}" for value in count.values[odd][:3])
+        number = int(count.pixels[:, odd].sum())
+        expected = ", ".join(f"{value:g}" for value in known)
+        result.add("mask_values", MASK, f"{number} voxels of other values ({examples})", expected)
+    result.facts["mask_pixels"] = [int(marked) for marked in count.marked]
 
 
-def _check_pair(patient: str, scan: Volume, mask: Volume) -> Iterator[Finding]:
-    name = f"{dataset.MASKS}/{patient}.nii"
+def _check_pair(result: Verification, scan: Volume, mask: Volume) -> bool:
+    """Hold the mask's grid against the scan's; return whether each voxel of the one is a voxel of the other."""
     if scan.shape != mask.shape:
-        yield Finding("shape_mismatch", name, f"{mask.shape}", f"{scan.shape} as the scan")
-        return
+        result.add("shape_mismatch", MASK, f"{mask.shape}", f"{scan.shape} as the scan")
+        return False
     tolerance = min(scan.geometry.spacing_mm) / 2
     apart = scan.geometry.displacement_mm(mask.geometry)
     if apart > tolerance:
-        yield Finding(
-            "geometry_mismatch",
-            name,
-            f"an affine that lies up to {apart:.2f} mm from the scan's",
-            f"at most {tolerance:.2f} mm",
+        found = f"an affine that lies up to {apart:.2f} mm from the scan's"
+        result.add("geometry_mismatch", MASK, found, f"at most {tolerance:.2f} mm")
+    return apart <= tolerance
+
+
+def _compare(result: Verification, volumes: dict[str, Volume], count: MaskCount) -> None:
+    pixels = int(count.marked.sum())
+    result.facts["bleed_ml"] = round(float(pixels * np.prod(volumes[SCAN].geometry.spacing_mm) / 1000), 6)
+    outside = voxels.marked_hu_below(volumes[SCAN], volumes[MASK], count, AIR_HU)
+    if outside > OUTSIDE_SHARE * pixels:
+        found = f"{100 * outside / pixels:.0f} % of {pixels} voxels in air"
+        result.add("mask_outside_head", MASK, found, "hemorrhage within the head")
+    if result.case.mask_classes:
+        present = {name: count.pixels[:, _at(count, value)] for value, name in result.case.mask_classes.items()}
+        result.facts["labels"] = {
+            name: [int(n) + 1 for n in np.flatnonzero(found.sum(axis=1))] for name, found in present.items()
+        }
+
+
+def _at(count: MaskCount, value: float) -> Any:
+    return np.abs(count.values - value) < MASK_TOLERANCES[1.0]
+
+
+def _picture(result: Verification, scan: Volume, mask: Volume | None) -> None:
+    marked = np.array(result.facts["mask_pixels"]) if mask is not None and "mask_pixels" in result.facts else None
+    number = thumbnails.shown_slice(marked, result.facts["slices"])
+    result.facts["shown_slice"] = number
+    result.thumbnail = thumbnails.draw(scan, mask if marked is not None else None, number)
+
+
+def _check_labels(result: Verification) -> None:
+    case, slices = result.case, result.facts.get("slices")
+    if case.has_table and not case.slice_labels:
+        result.findings.append(_table_finding("labels_missing", f"no row of patient {case.patient}", "a row a slice"))
+    if slices and case.slice_labels:
+        result.findings += _check_table(case, slices)
+        result.facts["labels"] = {
+            label: [n for n, at in enumerate(dataset.labels_at(case.slice_labels, slices), 1) if label in at.found]
+            for label in LABELS
+        }
+    result.facts["patient_labels"] = sorted(_patient_labels(result))
+    if "mask_pixels" in result.facts and slices == len(result.facts["mask_pixels"]):
+        _check_agreement(result)
+
+
+def _patient_labels(result: Verification) -> set[str]:
+    of_slices = {label for label, found in result.facts.get("labels", {}).items() if found}
+    return of_slices | (result.case.patient_labels or set())
+
+
+def _check_table(case: Case, slices: int) -> Iterator[Finding]:
+    of_patient = f"of patient {case.patient}"
+    if set(case.slice_labels) != set(range(1, slices + 1)):
+        low, high = min(case.slice_labels), max(case.slice_labels)
+        found = f"{len(case.slice_labels)} rows {of_patient}, slices {low} to {high}"
+        yield _table_finding("slice_count", found, f"{slices} as in the scan")
+    if case.repeated:
+        yield _table_finding(
+            "labels_repeated", f"slices {_listed(case.repeated)} {of_patient} again", "one row a slice"
         )
+    if odd := [number for number, at in sorted(case.slice_labels.items()) if at.contradict]:
+        found = f"'no hemorrhage' at odds with the subtypes on slices {_listed(odd)} {of_patient}"
+        yield _table_finding("labels_contradict", found, "either of them")
 
 
-def _scan_facts(scan: Volume, hu: NDArray[np.float32]) -> dict[str, Any]:
-    between, row, column = scan.geometry.spacing_mm
-    return {
-        "slices": len(hu),
-        "rows": hu.shape[1],
-        "columns": hu.shape[2],
-        "orientation": scan.geometry.orientation,
-        "slice_spacing_mm": round(between, 6),
-        "row_mm": round(row, 6),
-        "column_mm": round(column, 6),
-        "lowest_hu": float(hu.min()),
-        "highest_hu": float(hu.max()),
-    }
+def _table_finding(code: str, found: str, expected: str) -> Finding:
+    return Finding(code, "table of slice labels", found, expected)
 
 
-def _mask_facts(scan: Volume, values: NDArray[np.float32]) -> dict[str, Any]:
-    pixels = binary_mask(values).sum(axis=(1, 2), dtype=np.int64)
-    return {
-        "mask_pixels": [int(count) for count in pixels],
-        "bleed_ml": round(float(pixels.sum() * np.prod(scan.geometry.spacing_mm) / 1000), 6),
-    }
+def _check_agreement(result: Verification) -> None:
+    case, pixels = result.case, result.facts["mask_pixels"]
+    if case.slice_labels:
+        _check_slices(result, list(dataset.labels_at(case.slice_labels, len(pixels))), pixels)
+    elif case.patient_labels is not None:
+        bleeding = bool(case.patient_labels & set(SUBTYPES))
+        if bleeding and not any(pixels):
+            result.add("label_without_mask", MASK, "nothing marked", "a mask, as the patient is labeled")
+        if any(pixels) and not bleeding:
+            result.add("mask_without_label", MASK, "a mask", "none, as the patient is labeled")
 
 
-def _check_labels(result: Verification, folder: str | Path) -> None:
-    try:
-        labels = dataset.read_diagnosis(folder).get(result.patient, {})
-    except IchflowError as error:
-        result.findings.append(Finding("labels_unreadable", dataset.DIAGNOSIS, str(error), "the table of slice labels"))
-        return
-    if not labels:
-        result.findings.append(
-            Finding("labels_missing", dataset.DIAGNOSIS, f"no row of patient {result.patient}", "a row a slice")
-        )
-        return
-    slices = result.facts.get("slices")
-    if slices is None:
-        return
-    if set(labels) != set(range(1, slices + 1)):
-        result.findings.append(
-            Finding(
-                "slice_count",
-                dataset.DIAGNOSIS,
-                f"{len(labels)} rows of patient {result.patient}, slices {min(labels)} to {max(labels)}",
-                f"{slices} as in the scan",
-            )
-        )
-    result.facts["labels"] = {
-        label: [n for n, at in enumerate(dataset.labels_at(labels, slices), 1) if label in at.found] for label in LABELS
-    }
-    if "mask_pixels" in result.facts:
-        result.findings += _check_agreement(result, labels)
-
-
-def _check_agreement(result: Verification, labels: dict[int, SliceLabels]) -> Iterator[Finding]:
-    pixels = result.facts["mask_pixels"]
-    pairs = list(zip(dataset.labels_at(labels, len(pixels)), pixels, strict=True))
-    name = f"{dataset.MASKS}/{result.patient}.nii"
+def _check_slices(result: Verification, labels: list[SliceLabels], pixels: list[int]) -> None:
+    pairs = list(zip(labels, pixels, strict=True))
     label_only = [n for n, (at, count) in enumerate(pairs, 1) if at.has_hemorrhage and not count]
     mask_only = [n for n, (at, count) in enumerate(pairs, 1) if count and not at.has_hemorrhage]
     if label_only:
-        yield Finding(
-            "label_without_mask",
-            name,
-            f"nothing marked on slices {_listed(label_only)}",
-            "a mask, as labeled",
-        )
+        result.add("label_without_mask", MASK, f"nothing marked on slices {_listed(label_only)}", "a mask, as labeled")
     if mask_only:
-        yield Finding("mask_without_label", name, f"a mask on slices {_listed(mask_only)}", "none, as labeled")
+        result.add("mask_without_label", MASK, f"a mask on slices {_listed(mask_only)}", "none, as labeled")
 
 
-def _listed(numbers: list[int], most: int = 12) -> str:
+def _listed(numbers: Iterable[int], most: int = 12) -> str:
+    numbers = list(numbers)
     shown = ", ".join(map(str, numbers[:most]))
     return shown if len(numbers) <= most else f"{shown} and {len(numbers) - most} more"

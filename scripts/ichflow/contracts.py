@@ -4,9 +4,9 @@ Snakemake sees a change of a script, but not of the library: whoever changes wha
 """
 
 PHANTOM = 1
-VERIFICATION = 1
-INVENTORY = 1
-SHARD = 1
+VERIFICATION = 2
+INVENTORY = 2
+SHARD = 2
 SPLIT = 1
 MODEL = 1
 PREDICTION = 1

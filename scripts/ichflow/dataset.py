@@ -1,53 +1,26 @@
-"""The CT-ICH folder: its names, its tables with their quirks, its checksums.
+"""What every dataset has, whatever its layout: patients with a scan, a mask, labels and demographics.
 
-Standard library only, since the workflow reads the list of patients from here each time it builds its graph.
-
-Layout and quirks: PhysioNet CT-ICH 1.3.1, https://doi.org/10.13026/4nae-zg36.
+Standard library only, since the workflow reads this each time it builds its graph.
 """
 
-import csv
 import re
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ichflow.errors import IchflowError
 
 SUBTYPES = ("intraventricular", "intraparenchymal", "subarachnoid", "epidural", "subdural")
 LABELS = (*SUBTYPES, "fracture")
-
-SCANS = "ct_scans"
-MASKS = "masks"
-CHECKSUMS = "SHA256SUMS.txt"
-DIAGNOSIS = "hemorrhage_diagnosis_raw_ct.csv"
-DEMOGRAPHICS = "Patient_demographics.csv"
-TABLES = (CHECKSUMS, DIAGNOSIS, DEMOGRAPHICS)
-
-DIAGNOSIS_COLUMNS = (
-    "PatientNumber",
-    "SliceNumber",
-    "Intraventricular",
-    "Intraparenchymal",
-    "Subarachnoid",
-    "Epidural",
-    "Subdural",
-    "No_Hemorrhage",
-    "Fracture_Yes_No",
-)
-
-_VOLUME_FILE = re.compile(rf"(?:{SCANS}|{MASKS})/(\d{{3,}})\.nii$")
-
-
-_CHECKSUM_LINE = re.compile(r"^([0-9a-fA-F]{64})\s+\*?(\S.*?)\s*$", re.MULTILINE)
+SCAN, MASK = ROLES = ("scan", "mask")
 
 
 @dataclass(frozen=True)
 class Person:
-    """What the demographics table says of one patient: age in years and sex (``M`` or ``F``)."""
+    """What is known of one patient: age in years and sex (``M`` or ``F``)."""
 
-    age_years: float | None
-    sex: str | None
+    age_years: float | None = None
+    sex: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,143 +32,69 @@ class SliceLabels:
 
     @property
     def has_hemorrhage(self) -> bool:
-        """True unless the reader ticked "no hemorrhage"; the table has no column of its own for it."""
+        """True unless the reader ticked "no hemorrhage"."""
         return not self.no_hemorrhage
 
-
-Diagnosis = dict[str, dict[int, SliceLabels]]
-"""All slice labels of a dataset: patient, then 1-based slice number, to labels."""
-
-
-def scan_path(folder: str | Path, patient: str) -> Path:
-    """Return where the CT scan of a patient is."""
-    return Path(folder) / SCANS / f"{patient}.nii"
+    @property
+    def contradict(self) -> bool:
+        """Whether "no hemorrhage" and a subtype are ticked at once, or neither."""
+        return self.no_hemorrhage == bool(self.found & set(SUBTYPES))
 
 
-def mask_path(folder: str | Path, patient: str) -> Path:
-    """Return where the hemorrhage mask of a patient is."""
-    return Path(folder) / MASKS / f"{patient}.nii"
+@dataclass(frozen=True)
+class Case:
+    """All that a dataset says of one patient before a volume is read.
 
-
-def patients(folder: str | Path) -> list[str]:
-    """List every patient that any part of a CT-ICH folder speaks of, sorted by number.
-
-    A patient whose scan or mask is absent but who is named by the checksums, by the diagnosis table or by the other
-    file is listed all the same: the absence is for the verification to find.
-
-    Raises
-    ------
-    IchflowError
-        The folder does not exist, or nothing in it names a patient.
+    Attributes
+    ----------
+    patient
+        Its name, as in the file names or the sheet.
+    paths
+        Where ``scan`` and ``mask`` lie, or would lie.
+    names
+        How messages call them.
+    checksums
+        Expected SHA-256 by role; None where the dataset's list lacks the file, empty where there is no list.
+    orientation
+        Axis codes that every scan of the dataset has; empty where any may come.
+    has_table
+        Whether the dataset has a table of slice labels at all.
+    slice_labels
+        By 1-based slice number; empty where the table has no row of the patient.
+    repeated
+        Slices that the table has more than once; the first row counts.
+    patient_labels
+        Labels of the patient as a whole; None where only slices are labeled.
+    mask_classes
+        What each mask value above 0 means, a name out of :data:`SUBTYPES`; empty for a binary mask.
+    person
+        Age and sex.
+    problem
+        Why there is no scan, where that is known already; empty otherwise.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise IchflowError(
-            f"dataset.folder: no folder at '{folder.absolute()}'; expected a copy of CT-ICH with '{SCANS}/', "
-            f"'{MASKS}/' and "
-            f"'{DIAGNOSIS}' in it. CT-ICH needs a PhysioNet account and a signed data use agreement "
-            "(https://doi.org/10.13026/4nae-zg36). Put it there, or set dataset.folder in the config."
-        )
-    found = {
-        f"{int(path.stem):03d}"
-        for part in (SCANS, MASKS)
-        for path in (folder / part).glob("*.nii")
-        if path.stem.isdecimal()
-    }
-    found |= {match[1] for name in read_checksums(folder) if (match := _VOLUME_FILE.match(name))}
-    with suppress(IchflowError):  # verification tells what is wrong with the table
-        found |= set(read_diagnosis(folder))
-    if not found:
-        raise IchflowError(
-            f"dataset.folder: '{folder}' names no patient; expected files such as '{SCANS}/049.nii'. "
-            "Point dataset.folder at the folder that holds them directly."
-        )
-    return sorted(found, key=int)
+
+    patient: str
+    paths: dict[str, Path]
+    names: dict[str, str]
+    checksums: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
+    orientation: str = ""
+    has_table: bool = False
+    slice_labels: dict[int, SliceLabels] = field(default_factory=dict[int, SliceLabels])
+    repeated: tuple[int, ...] = ()
+    patient_labels: frozenset[str] | None = None
+    mask_classes: dict[int, str] = field(default_factory=dict[int, str])
+    person: Person = Person()
+    problem: str = ""
 
 
-def read_checksums(folder: str | Path) -> dict[str, str]:
-    """Read ``SHA256SUMS.txt``: relative path to hexadecimal SHA-256; empty where the file is absent.
-
-    A line that is no checksum with a path is passed over, so that verification finds its file unlisted.
-    """
-    path = Path(folder) / CHECKSUMS
-    if not path.is_file():
-        return {}
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return {name: digest.lower() for digest, name in _CHECKSUM_LINE.findall(text)}
+def in_order(patients: Iterable[str]) -> list[str]:
+    """Sort patients as people count: 9 before 10, 099 before 100, sub-2 before sub-10."""
+    return sorted(patients, key=_natural)
 
 
-def read_diagnosis(folder: str | Path) -> Diagnosis:
-    """Read the slice labels.
-
-    Raises
-    ------
-    IchflowError
-        The table is absent, lacks a column, or holds a value that is no number.
-    """
-    path = Path(folder) / DIAGNOSIS
-    with _open_table(path) as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in DIAGNOSIS_COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise IchflowError(
-                f"{path}: column {', '.join(missing)} not found; expected {', '.join(DIAGNOSIS_COLUMNS)}. "
-                "Take the table from the original download."
-            )
-        diagnosis: Diagnosis = {}
-        for number, row in enumerate(reader, start=2):
-            if not row["PatientNumber"].strip():
-                continue
-            patient, position, labels = _slice_labels(row, path, number)
-            diagnosis.setdefault(patient, {})[position] = labels
-    return diagnosis
-
-
-def read_demographics(folder: str | Path) -> dict[str, Person]:
-    """Read age and sex by patient; empty where the table is absent.
-
-    The table has two merged header rows, names with line breaks, and rows of totals at its foot: columns are taken
-    by place, and whatever does not begin with a patient number is no patient.
-    """
-    path = Path(folder) / DEMOGRAPHICS
-    if not path.is_file():
-        return {}
-    with _open_table(path) as file:
-        rows = [row for row in csv.reader(file) if len(row) >= 3 and row[0].strip().isdecimal()]
-    return {f"{int(row[0]):03d}": Person(_number(row[1]), _sex(row[2])) for row in rows}
-
-
-def _open_table(path: Path):
-    if not path.is_file():
-        raise IchflowError(f"{path}: no such file; expected the table of the original download.")
-    return path.open(encoding="utf-8-sig", errors="replace", newline="")
-
-
-def _slice_labels(row: dict[str, str], path: Path, number: int) -> tuple[str, int, SliceLabels]:
-    try:
-        flags = {name: bool(int(float(row[name] or 0))) for name in DIAGNOSIS_COLUMNS[2:]}
-        patient, position = f"{int(float(row['PatientNumber'])):03d}", int(float(row["SliceNumber"]))
-    except (TypeError, ValueError):
-        raise IchflowError(
-            f"{path}, line {number}: a value is no number; expected whole numbers in every column. "
-            "Take the table from the original download."
-        ) from None
-    found = {name for name in SUBTYPES if flags[name.capitalize()]}
-    if flags["Fracture_Yes_No"]:
-        found.add("fracture")
-    return patient, position, SliceLabels(frozenset(found), flags["No_Hemorrhage"])
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _sex(text: str) -> str | None:
-    letter = text.strip()[:1].upper()
-    return letter if letter in ("M", "F") else None
+def _natural(patient: str) -> list[tuple[int, int, str]]:
+    parts = re.findall(r"\d+|\D+", patient)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def labels_at(labels: dict[int, SliceLabels], slices: int) -> Iterator[SliceLabels]:
@@ -207,15 +106,23 @@ def labels_at(labels: dict[int, SliceLabels], slices: int) -> Iterator[SliceLabe
 def chosen(present: list[str], wanted: list[int | str]) -> list[str]:
     """Keep the patients that the config names, or all where it names none.
 
+    A number finds its patient however many zeros the dataset puts before it: 49 is 049.
+
     Raises
     ------
     IchflowError
         A named patient is not in the dataset.
     """
-    numbers = {f"{int(number):03d}" for number in wanted}
-    if absent := sorted(numbers - set(present), key=int):
+    by_number = {_unpadded(patient): patient for patient in present}
+    named = {str(name): by_number.get(_unpadded(str(name))) for name in wanted}
+    if absent := in_order(name for name, found in named.items() if found is None):
         raise IchflowError(
-            f"dataset.patients: no patient {', '.join(absent)} in the dataset; expected numbers out of "
-            f"{present[0]} to {present[-1]} that it has"
+            f"dataset.patients: no patient {', '.join(absent)} in the dataset; expected some of the "
+            f"{len(present)} that it has, {present[0]} to {present[-1]}"
         )
-    return [patient for patient in present if patient in numbers] if numbers else present
+    kept = set(named.values())
+    return [patient for patient in present if patient in kept] if wanted else present
+
+
+def _unpadded(name: str) -> str:
+    return str(int(name)) if name.isdecimal() else name

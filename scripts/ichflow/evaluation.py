@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ichflow import baselines, checks, metrics, tables, volume
+from ichflow import baselines, metrics, tables, volume, voxels
 from ichflow.recipes import BASELINES
 from ichflow.shards import Shard
 from ichflow.tables import Row
@@ -15,7 +15,7 @@ from ichflow.tables import Row
 
 def evaluate(
     shard: Shard,
-    mask_path: str | Path,
+    files: Sequence[str | Path],
     predictions: Mapping[str, tuple[str | Path, str | Path]],
     membership: tuple[int, str] | None,
     threshold_hu: Sequence[float],
@@ -26,8 +26,8 @@ def evaluate(
     ----------
     shard
         The patient; one who was set aside gives no rows.
-    mask_path
-        The original mask.
+    files
+        Scan and original mask; none of them where the patient was set aside.
     predictions
         Model to the prediction's table and mask file, see :class:`ichflow.prediction.Prediction`.
     membership
@@ -42,21 +42,22 @@ def evaluate(
     """
     if not len(shard.hu) or membership is None:
         return []
-    truth = checks.binary_mask(volume.read(mask_path).values()).astype(bool)
+    truth = voxels.binary_mask(volume.read(files[1]).values()).astype(bool)
     slice_mm, row_mm, column_mm = shard.info.geometry.spacing_mm
     scale = metrics.Scale(row_mm * column_mm, slice_mm)
     about = {"patient": shard.info.patient, "fold": membership[0], "part": membership[1]}
+    labels = metrics.Labels(shard.labels, shard.info.labels)
     rows: list[Row] = []
     for name in BASELINES:
         found, scores = _baseline(name, shard, threshold_hu)
         named = about | {"model": name, "threshold": baselines.CUT}
-        rows += metrics.rows(named, truth, found, scores, shard.labels, scale)
+        rows += metrics.rows(named, truth, found, scores, labels, scale)
     for name, (table, mask) in predictions.items():
         slices = tables.read(table)
         scores = np.array([row["score"] for row in slices])
         found = volume.read(mask).values() > 0
         named = about | {"model": name, "threshold": slices[0]["threshold"]}
-        rows += metrics.rows(named, truth, found, scores, shard.labels, scale)
+        rows += metrics.rows(named, truth, found, scores, labels, scale)
     return rows
 
 

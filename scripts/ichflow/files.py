@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Generator
+import shutil
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,25 @@ def whole(path: str | Path) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def link_all(names: Iterable[str], source: str | Path, target: str | Path) -> None:
+    """Make files of one folder appear in another one, under the same relative paths, without taking room twice.
+
+    They are copied where the file system has no hard links.
+    """
+    for name in names:
+        with whole(Path(target, name)) as temporary:
+            try:
+                os.link(Path(source, name), temporary)
+            except OSError:
+                shutil.copyfile(Path(source, name), temporary)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content``, whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with whole(path) as temporary:
@@ -47,6 +67,12 @@ def write_json(path: str | Path, content: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Read one JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def is_readable(path: str | Path) -> bool:
+    """Return whether there is a file, symbolic links followed, that this process may read."""
+    ids = os.access in os.supports_effective_ids
+    return Path(path).is_file() and os.access(path, os.R_OK, effective_ids=ids)
 
 
 def sha256(path: str | Path) -> str:

@@ -1,12 +1,13 @@
 """Who is in the dataset: one row a patient, and the counts that the original study reports."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from ichflow.checks import SET_ASIDE
-from ichflow.dataset import LABELS, SUBTYPES, Person
+from ichflow.dataset import LABELS, SUBTYPES
+from ichflow.findings import ACCEPT, SET_ASIDE, WARN
 from ichflow.tables import Row
 
 SCHEMA = pa.schema(
@@ -17,6 +18,9 @@ SCHEMA = pa.schema(
         ("slices", pa.int32()),
         ("hemorrhage_slices", pa.int32()),
         *((f"{label}_slices", pa.int32()) for label in LABELS),
+        ("subtypes", pa.string()),
+        ("fracture", pa.bool_()),
+        ("pixels", pa.int64()),
         ("mask_pixels", pa.int64()),
         ("bleed_ml", pa.float64()),
         ("age_years", pa.float64()),
@@ -28,14 +32,16 @@ SCHEMA = pa.schema(
 )
 
 
-def row(verified: dict[str, Any], person: Person | None) -> Row:
-    """Make a patient's row from its verification and demographics; one set aside has no counts."""
+def row(verified: dict[str, Any]) -> Row:
+    """Make a patient's row from its verification; one set aside has no counts.
+
+    Slices of a label are counted where the dataset labels slices, and unknown where it labels patients only.
+    """
     about = {
         "patient": verified["patient"],
         "verdict": verified["verdict"],
-        "reasons": "; ".join(finding["message"] for finding in verified["findings"]),
-        "age_years": person.age_years if person else None,
-        "sex": person.sex if person else None,
+        "reasons": "\n".join(finding["message"] for finding in verified["findings"]),
+        **verified["person"],
         "scan_sha256": verified["sources"].get("scan"),
     }
     if verified["verdict"] == SET_ASIDE:
@@ -45,12 +51,24 @@ def row(verified: dict[str, Any], person: Person | None) -> Row:
     return about | {
         "slices": facts["slices"],
         "hemorrhage_slices": sum(count > 0 for count in facts["mask_pixels"]),
-        **{f"{label}_slices": len(listed.get(label, [])) for label in LABELS},
+        **{f"{label}_slices": len(listed[label]) for label in LABELS if label in listed},
+        "subtypes": "+".join(name for name in SUBTYPES if name in facts["patient_labels"]),
+        "fracture": "fracture" in facts["patient_labels"],
+        "pixels": facts["slices"] * facts["rows"] * facts["columns"],
         "mask_pixels": sum(facts["mask_pixels"]),
         "bleed_ml": facts["bleed_ml"],
         "pixel_mm": facts["column_mm"],
         "slice_spacing_mm": facts["slice_spacing_mm"],
     }
+
+
+def told(rows: Iterable[Row]) -> str:
+    """Say in one line how many patients have which verdict."""
+    found = Counter(patient["verdict"] for patient in rows)
+    return (
+        f"{found.total()} patients: {found[ACCEPT]} accepted, {found[WARN]} accepted with warnings, "
+        f"{found[SET_ASIDE]} set aside"
+    )
 
 
 def accepted(rows: Iterable[Row]) -> list[Row]:
@@ -60,7 +78,7 @@ def accepted(rows: Iterable[Row]) -> list[Row]:
 
 def subtypes(patient: Row) -> list[str]:
     """Name the hemorrhage subtypes that a patient's slices are labeled with."""
-    return [name for name in SUBTYPES if patient[f"{name}_slices"]]
+    return patient["subtypes"].split("+") if patient["subtypes"] else []
 
 
 def statistics(rows: Iterable[Row], splits: Iterable[Row]) -> list[Row]:
@@ -79,9 +97,28 @@ def statistics(rows: Iterable[Row], splits: Iterable[Row]) -> list[Row]:
         Rows with ``measure`` and ``value``.
     """
     rows = list(rows)
+    counted, slices = counts(rows), {patient["patient"]: patient["slices"] for patient in accepted(rows)}
+    first_fold = [patient for patient in splits if patient["fold"] == 0]
+    for part in ("train", "validation", "test"):
+        members = [patient["patient"] for patient in first_fold if patient["part"] == part]
+        counted[f"{part} patients"] = len(members)
+        counted[f"{part} slices"] = sum(slices[member] for member in members)
+    return [{"measure": measure, "value": value} for measure, value in counted.items()]
+
+
+def counts(rows: Iterable[Row]) -> dict[str, float | None]:
+    """Count patients, slices, hemorrhage and labels of the patients that are used.
+
+    Parameters
+    ----------
+    rows
+        The inventory.
+    """
+    rows = list(rows)
     used = accepted(rows)
     slices = {patient["patient"]: patient["slices"] for patient in used}
-    counts = {
+    ages = [patient["age_years"] for patient in used if patient["age_years"] is not None]
+    return {
         "patients": len(rows),
         "patients set aside": len(rows) - len(used),
         "patients used": len(used),
@@ -91,15 +128,33 @@ def statistics(rows: Iterable[Row], splits: Iterable[Row]) -> list[Row]:
         "slices a patient, minimum": min(slices.values(), default=None),
         "slices a patient, maximum": max(slices.values(), default=None),
         "slices with hemorrhage": sum(patient["hemorrhage_slices"] for patient in used),
-        **{f"slices with {_words(label)}": sum(p[f"{label}_slices"] for p in used) for label in LABELS},
-        **{f"patients with {_words(name)}": sum(p[f"{name}_slices"] > 0 for p in used) for name in SUBTYPES},
+        **{f"slices with {_words(label)}": _known_sum(p[f"{label}_slices"] for p in used) for label in LABELS},
+        **{f"patients with {_words(name)}": sum(name in subtypes(p) for p in used) for name in SUBTYPES},
+        "patients with fracture": sum(p["fracture"] for p in used),
+        "male patients": sum(p["sex"] == "M" for p in used),
+        "female patients": sum(p["sex"] == "F" for p in used),
+        "age in years, mean": round(sum(ages) / len(ages)) if ages else None,
+        "pixel in mm, smallest": _rounded(min, used, "pixel_mm"),
+        "pixel in mm, largest": _rounded(max, used, "pixel_mm"),
+        "distance of slices in mm, smallest": _rounded(min, used, "slice_spacing_mm"),
+        "distance of slices in mm, largest": _rounded(max, used, "slice_spacing_mm"),
+        "share of hemorrhage pixels in %": _hemorrhage_share(used),
     }
-    first_fold = [patient for patient in splits if patient["fold"] == 0]
-    for part in ("train", "validation", "test"):
-        members = [patient["patient"] for patient in first_fold if patient["part"] == part]
-        counts[f"{part} patients"] = len(members)
-        counts[f"{part} slices"] = sum(slices[member] for member in members)
-    return [{"measure": measure, "value": value} for measure, value in counts.items()]
+
+
+def _rounded(choose: Callable[..., float], rows: Iterable[Row], column: str) -> float | None:
+    values = [row[column] for row in rows]
+    return round(choose(values), 3) if values else None
+
+
+def _hemorrhage_share(rows: Sequence[Row]) -> float | None:
+    pixels = sum(row["pixels"] for row in rows)
+    return round(100 * sum(row["mask_pixels"] for row in rows) / pixels, 3) if pixels else None
+
+
+def _known_sum(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _words(label: str) -> str:

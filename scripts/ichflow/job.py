@@ -4,15 +4,16 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from ichflow.errors import IchflowError
 
 
 @contextmanager
-def logged(path: str | Path) -> Generator[None]:
+def logged(path: str | Path) -> Generator[Callable[[str], None]]:
     """Send all output of this process to a log file; on failure end it, and the terminal, with the error.
 
     The file descriptors themselves are redirected, so that output of compiled libraries is caught as well. An
@@ -22,6 +23,11 @@ def logged(path: str | Path) -> Generator[None]:
     ----------
     path
         The log file; it is overwritten.
+
+    Yields
+    ------
+    callable
+        Writes a line to both the log and the terminal: what a person wants to see while the job runs.
 
     Raises
     ------
@@ -38,19 +44,20 @@ def logged(path: str | Path) -> Generator[None]:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
     )
     try:
-        yield
+        yield lambda line: _tell(line, terminal)
     except IchflowError as error:
-        _end_with(f"error: {error}", terminal)
+        _tell(f"error: {error}", terminal)
+        sys.exit(1)
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        _end_with(f"error: {type(error).__name__}: {error} (traceback in {path})", terminal)
+        _tell(f"error: {type(error).__name__}: {error} (traceback in {path})", terminal)
+        sys.exit(1)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         terminal.close()
 
 
-def _end_with(message: str, terminal: object) -> None:
+def _tell(message: str, terminal: TextIO) -> None:
     for stream in (sys.stderr, terminal):
-        print(message, file=stream, flush=True)  # pyright: ignore[reportArgumentType, reportCallIssue]
-    sys.exit(1)
+        print(message, file=stream, flush=True)

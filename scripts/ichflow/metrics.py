@@ -58,12 +58,20 @@ class Scale:
     slice_spacing_mm: float
 
 
+@dataclass(frozen=True)
+class Labels:
+    """What a reader found: bool (slice, label) in the order of :data:`ichflow.dataset.LABELS`, and in the patient."""
+
+    slices: NDArray[np.bool_]
+    patient: Sequence[str]
+
+
 def rows(
     about: dict[str, Any],
     truth: NDArray[np.bool_],
     prediction: NDArray[np.bool_],
     scores: NDArray[np.float64],
-    labels: NDArray[np.bool_],
+    labels: Labels,
     scale: Scale,
 ) -> list[Row]:
     """Measure one patient's prediction of one model.
@@ -77,7 +85,7 @@ def rows(
     scores
         float (slice,), the highest probability of each slice.
     labels
-        bool (slice, label), in the order of :data:`ichflow.dataset.LABELS`.
+        Of the slices and of the patient.
     scale
         Size of pixels and slices.
 
@@ -95,9 +103,10 @@ def rows(
     )
     result = [
         about | {"level": SLICE, "slice": number} | _measured(count, score, flags, scale)
-        for number, (count, score, flags) in enumerate(zip(counts, scores, labels, strict=True), start=1)
+        for number, (count, score, flags) in enumerate(zip(counts, scores, labels.slices, strict=True), start=1)
     ]
-    whole = _measured(counts.sum(axis=0), float(scores.max()), np.asarray(labels.any(axis=0)), scale)
+    of_patient = np.array([label in labels.patient for label in LABELS])
+    whole = _measured(counts.sum(axis=0), float(scores.max()), of_patient, scale)
     return [*result, about | {"level": PATIENT, "slice": None} | whole]
 
 

@@ -29,6 +29,9 @@ VERSIONS = (
 )
 
 
+INVENTORY_NOTE = "The dataset itself, with a slice of every patient, is on the page inventory.html beside this one."
+
+
 @dataclass(frozen=True)
 class Sources:
     """Files that the page is made of; lists and mappings are empty where a run has no trained model.
@@ -114,7 +117,7 @@ def _dataset(sources: Sources, inventory: pd.DataFrame) -> Section:
     whole = [int(value) if float(value).is_integer() else value for value in counts["value"]]
     counts["value"] = pd.Series(whole, dtype=object)  # as numbers of one type all would be fractions
     told: pd.DataFrame = inventory.loc[inventory["verdict"] != "accept", ["patient", "verdict", "reasons"]]
-    text = [] if len(told) else ["Every patient passed every check."]
+    text = [*([] if len(told) else ["Every patient passed every check."]), INVENTORY_NOTE]
     tables = [report.table(counts, "Counts")]
     if len(told):
         tables.append(report.table(told, "Patients with findings; those set aside are in no count below the first"))

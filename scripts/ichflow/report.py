@@ -36,7 +36,17 @@ SECTIONS = {
     "provenance": "Provenance",
     "limits": "Limits",
 }
-"""Sections of a page, in order: id and title."""
+"""Sections of the report, in order: id and title."""
+
+INVENTORY_SECTIONS = {
+    "contact": "Contact sheet",
+    "folder": "Files and tables",
+    "published": "Published counts",
+    "patients": "Patients",
+    "disagreements": "Labels against masks",
+    "distributions": "Distributions",
+}
+"""Sections of the page of a dataset, in order: id and title."""
 
 STATISTICS_NOTES = (
     "The patient is the independent unit. Intervals are percentile intervals of a bootstrap that draws patients with "
@@ -89,6 +99,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Thumbnail:
+    """A small picture of a contact sheet: its caption, itself as data URI, and ``warn``, ``aside`` or nothing."""
+
+    caption: str
+    uri: str
+    mark: str = ""
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the page.
 
@@ -98,7 +117,7 @@ class Section:
         Anchor and heading.
     text
         Paragraphs, shown first.
-    tables, pictures
+    tables, thumbnails, pictures
         Shown in this order.
     missing
         Why there is nothing to show; empty if there is something.
@@ -108,6 +127,7 @@ class Section:
     title: str
     text: Sequence[str] = ()
     tables: Sequence[Table] = ()
+    thumbnails: Sequence[Thumbnail] = ()
     pictures: Sequence[Picture] = ()
     missing: str = ""
 
@@ -125,7 +145,7 @@ class Page:
     summary
         Sentences on top, from :func:`summary_sentences`.
     sections
-        In any order; :func:`render` puts them into that of :data:`SECTIONS`.
+        In any order; :func:`render` puts them into that of their titles.
     """
 
     title: str
@@ -141,14 +161,15 @@ def section(
     *,
     text: Sequence[str] = (),
     tables: Sequence[Table] = (),
+    thumbnails: Sequence[Thumbnail] = (),
     pictures: Sequence[Picture] = (),
     missing: str = "",
 ) -> Section:
-    """Make a section with the title that :data:`SECTIONS` gives to its id."""
-    return Section(id, SECTIONS[id], text, tables, pictures, missing)
+    """Make a section with the title that :data:`SECTIONS` or :data:`INVENTORY_SECTIONS` gives to its id."""
+    return Section(id, (SECTIONS | INVENTORY_SECTIONS)[id], text, tables, thumbnails, pictures, missing)
 
 
-def render(template: str | Path, page: Page, output: str | Path) -> None:
+def render(template: str | Path, page: Page, output: str | Path, order: Iterable[str] = SECTIONS) -> None:
     """Write a page as one HTML file without any external resource.
 
     Parameters
@@ -159,6 +180,8 @@ def render(template: str | Path, page: Page, output: str | Path) -> None:
         Its content. A section that it lacks is shown with a sentence that says so.
     output
         The HTML file.
+    order
+        Ids of the sections in the order in which they are shown.
 
     Raises
     ------
@@ -175,7 +198,9 @@ def render(template: str | Path, page: Page, output: str | Path) -> None:
         keep_trailing_newline=True,
     )
     try:
-        html = environment.get_template(template.name).render(page=replace(page, sections=_ordered(page.sections)))
+        html = environment.get_template(template.name).render(
+            page=replace(page, sections=_ordered(page.sections, order))
+        )
     except jinja2.TemplateNotFound as error:
         raise IchflowError(f"{template}: template not found; expected the report's page template there") from error
     except jinja2.TemplateError as error:
@@ -183,9 +208,9 @@ def render(template: str | Path, page: Page, output: str | Path) -> None:
     write_text(output, html)
 
 
-def _ordered(sections: Iterable[Section]) -> list[Section]:
+def _ordered(sections: Iterable[Section], order: Iterable[str]) -> list[Section]:
     known = {each.id: each for each in sections}
-    return [known.get(name) or section(name, missing="This run made nothing for this section.") for name in SECTIONS]
+    return [known.get(name) or section(name, missing="This run made nothing for this section.") for name in order]
 
 
 def picture(path: str | Path, caption: str) -> Picture:
@@ -200,8 +225,12 @@ def picture(path: str | Path, caption: str) -> Picture:
     kinds = {".png": "image/png", ".svg": "image/svg+xml"}
     if path.suffix not in kinds:
         raise IchflowError(f"{path}: a picture of the report is one of {', '.join(kinds)}; found '{path.suffix}'")
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Picture(caption, f"data:{kinds[path.suffix]};base64,{content}")
+    return Picture(caption, data_uri(path.read_bytes(), kinds[path.suffix]))
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Put a file of some media type into an address, so that a page needs no other file."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def table(frame: pd.DataFrame, caption: str, *, headers: Mapping[str, str] | None = None) -> Table:

@@ -25,6 +25,8 @@ def complete(config: dict[str, Any], schema_path: str | Path) -> None:
     _fill(config, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     problems = [line for error in errors for line in _told(error)] or _contradictions(config)
+    if not problems and config["dataset"]["restricted"] is None:
+        config["dataset"]["restricted"] = config["dataset"]["source"] != "phantom"
     if problems:
         raise IchflowError(
             "the config cannot be used:\n" + "\n".join(f"  {line}" for line in problems) + "\n"
@@ -72,10 +74,8 @@ def _told(error: ValidationError) -> list[str]:
 
 
 def _contradictions(config: dict[str, Any]) -> list[str]:
-    problems: list[str] = []
-    dataset, recipes = config["dataset"], config["recipes"]
-    if dataset["source"] == "folder" and not dataset["folder"]:
-        problems.append("dataset.folder: nothing found, expected the path of a dataset, as dataset.source is 'folder'")
+    recipes = config["recipes"]
+    problems = _at_odds(config["dataset"])
     low, high = config["evaluate"]["threshold_hu"]
     if low >= high:
         problems.append(f"evaluate.threshold_hu: found {low} to {high}, expected the lower value first")
@@ -86,6 +86,26 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             problems.append(f"models: no recipe '{name}'{_meant(name, recipes)}")
         elif not recipes[name]["file"]:
             problems += _untrainable(name, recipes[name], config)
+    return problems
+
+
+def _at_odds(dataset: dict[str, Any]) -> list[str]:
+    """Tell which keys a source lacks, and which are given to one that does not know them."""
+    source = dataset["source"]
+    known = {"folder": ("folder", "sheet", "labels", "mask_classes"), "zip": ("zip",)}
+    problems: list[str] = []
+    if source == "folder" and not (dataset["folder"] or dataset["sheet"]):
+        problems.append(
+            "dataset.folder: nothing found, expected the path of a dataset (or dataset.sheet), as dataset.source is "
+            "'folder'"
+        )
+    if source == "zip" and not dataset["zip"]:
+        problems.append("dataset.zip: nothing found, expected the path of a zip, as dataset.source is 'zip'")
+    for key in ("zip", "sheet", "labels", "mask_classes"):
+        if dataset[key] and key not in known.get(source, ()):
+            problems.append(f"dataset.{key}: found a value, expected none, as dataset.source is '{source}'")
+        elif dataset[key] and key in ("labels", "mask_classes") and not dataset["sheet"]:
+            problems.append(f"dataset.{key}: found a value, expected none without dataset.sheet")
     return problems
 
 

@@ -42,6 +42,9 @@ class ShardInfo:
         SHA-256 of the original files by role (``scan``, ``mask``).
     set_aside
         Why the patient was set aside; empty if it was not.
+    labels
+        What the patient as a whole is labeled with, names out of :data:`ichflow.dataset.LABELS`: those of its slices,
+        and those that a dataset gives for the patient only.
     contract
         Version of this layout.
     orientation
@@ -54,6 +57,7 @@ class ShardInfo:
     affine: list[list[float]] = field(default_factory=list[list[float]])
     sources: dict[str, str] = field(default_factory=dict[str, str])
     set_aside: list[str] = field(default_factory=list[str])
+    labels: list[str] = field(default_factory=list[str])
     contract: int = contracts.SHARD
     orientation: str = "slice inferior to superior, row anterior to posterior, column right to left"
 

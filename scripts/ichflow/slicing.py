@@ -1,27 +1,28 @@
 """One verified patient to one shard."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ichflow import checks, dataset, shards, volume
-from ichflow.dataset import LABELS
+from ichflow import shards, volume, voxels
+from ichflow.dataset import LABELS, MASK, SCAN
 from ichflow.errors import IchflowError
 from ichflow.shards import Shard, ShardInfo
 from ichflow.volume import Volume
 
 
-def make_shard(verified: dict[str, Any], folder: str | Path, size: int) -> Shard:
+def make_shard(verified: dict[str, Any], files: Sequence[str | Path], size: int) -> Shard:
     """Slice one patient.
 
     Parameters
     ----------
     verified
         The patient's verification, see :meth:`ichflow.checks.Verification.as_json`.
-    folder
-        The dataset; it is only read.
+    files
+        Scan and mask, which are only read; none of them where the patient was set aside.
     size
         Rows and columns of the shard's pixels.
 
@@ -38,8 +39,9 @@ def make_shard(verified: dict[str, Any], folder: str | Path, size: int) -> Shard
     patient = verified["patient"]
     if verified["set_aside"]:
         return shards.empty(ShardInfo(patient, size, sources=verified["sources"], set_aside=verified["set_aside"]))
-    scan = _verified_volume(dataset.scan_path(folder, patient), verified["sources"]["scan"])
-    mask = _verified_volume(dataset.mask_path(folder, patient), verified["sources"]["mask"])
+    scan, mask = (
+        _verified_volume(path, verified["sources"][role]) for path, role in zip(files[:2], (SCAN, MASK), strict=True)
+    )
     geometry = scan.geometry
     info = ShardInfo(
         patient,
@@ -47,8 +49,9 @@ def make_shard(verified: dict[str, Any], folder: str | Path, size: int) -> Shard
         geometry.shape,
         [[float(x) for x in row] for row in geometry.affine],
         verified["sources"],
+        labels=verified["facts"]["patient_labels"],
     )
-    native = checks.binary_mask(mask.values())
+    native = voxels.binary_mask(mask.values())
     return Shard(
         info,
         info.grid.intensities(scan.values(), size),
@@ -58,7 +61,7 @@ def make_shard(verified: dict[str, Any], folder: str | Path, size: int) -> Shard
     )
 
 
-def _verified_volume(path: Path, sha256: str) -> Volume:
+def _verified_volume(path: str | Path, sha256: str) -> Volume:
     found = volume.read(path)
     if found.sha256 != sha256:
         raise IchflowError(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from ichflow import inventory
+from ichflow import dataset, inventory
 from ichflow.errors import IchflowError
 from ichflow.tables import Row
 
@@ -153,7 +153,7 @@ def _assigned(patient: Row, fold: int, part: str) -> Row:
 
 def members(assigned: Iterable[Row], fold: int, part: str) -> list[str]:
     """List the patients in one part of one fold, sorted."""
-    return sorted((r["patient"] for r in assigned if r["fold"] == fold and r["part"] == part), key=int)
+    return dataset.in_order(r["patient"] for r in assigned if r["fold"] == fold and r["part"] == part)
 
 
 def fold_and_part(assigned: Iterable[Row], patient: str) -> tuple[int, str] | None:

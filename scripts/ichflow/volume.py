@@ -7,12 +7,16 @@ column 0 the patient's right. Only this module knows how a file's axes come to t
 import gzip
 import hashlib
 import io
-from dataclasses import dataclass
+import math
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import obliquity
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import (
     aff2axcodes,
@@ -50,21 +54,31 @@ class Geometry:
         return bool(np.isfinite(self.affine).all() and abs(np.linalg.det(self.affine[:3, :3])) > 1e-9)
 
     @property
+    def obliquity_degrees(self) -> float:
+        """The largest angle in degrees between an axis of the file and the anatomical axis nearest to it."""
+        return float(np.degrees(obliquity(self.affine).max()))
+
+    @property
     def display_shape(self) -> tuple[int, int, int]:
         """The shape in display order: slices, rows, columns."""
-        columns, rows, slices = (self.shape[axis] for axis in self._file_axes())
+        columns, rows, slices = (self.shape[axis] for axis in self._file_axes)
         return slices, rows, columns
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel spacing in mm in display order: between slices, rows, columns."""
         sizes = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
-        column, row, between = (float(sizes[axis]) for axis in self._file_axes())
+        column, row, between = (float(sizes[axis]) for axis in self._file_axes)
         return between, row, column
 
+    @cached_property
     def _file_axes(self) -> list[int]:
         """Axis of the file that runs left-right, anterior-posterior, inferior-superior."""
-        return [int(np.flatnonzero(io_orientation(self.affine)[:, 0] == axis)[0]) for axis in range(3)]
+        return [int(np.flatnonzero(self._orientation[:, 0] == axis)[0]) for axis in range(3)]
+
+    @cached_property
+    def _orientation(self) -> NDArray[Any]:
+        return io_orientation(self.affine)
 
     def displacement_mm(self, other: "Geometry") -> float:
         """Return the largest distance in mm between equal corners of the two grids."""
@@ -75,37 +89,101 @@ class Geometry:
         return float(np.linalg.norm(difference[:, :3], axis=1).max())
 
 
+class UnreadableVolumeError(IchflowError):
+    """A file that is no volume.
+
+    Attributes
+    ----------
+    code
+        Why, as :data:`ichflow.findings.KINDS` names it.
+    found
+        What there is instead.
+    """
+
+    def __init__(self, path: Path, code: str, found: str) -> None:
+        super().__init__(f"{path}: found {found}, expected a readable NIfTI-1 file")
+        self.code, self.found = code, found
+
+
 @dataclass(frozen=True)
 class Volume:
-    """One NIfTI file, read once: its header, its scaled values on demand, and the SHA-256 of the file."""
+    """One NIfTI file, read once: its header, its voxels on demand, and the SHA-256 of the file.
 
+    Attributes
+    ----------
+    path
+        The file.
+    image
+        The nibabel image, in memory.
+    sha256
+        Of the file as it lies on disk.
+    content_sha256
+        Of what is in it: differs for a compressed file only.
+    size
+        Bytes on disk.
+    content
+        The uncompressed file.
+    """
+
+    path: Path
     image: Any
     sha256: str
+    content_sha256: str
+    size: int
+    content: bytes = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the array in the file; not every file has three axes."""
-        return tuple(int(n) for n in self.image.shape)
+        """The shape of the array in the file, without axes of length 1 after the third."""
+        shape = tuple(int(n) for n in self.image.shape)
+        return shape[:3] if set(shape[3:]) <= {1} else shape
 
-    @property
+    @cached_property
     def geometry(self) -> Geometry:
         """Where the volume lies; only for volumes of three axes."""
         i, j, k = self.shape
         return Geometry((i, j, k), np.asarray(self.image.affine, dtype=np.float64))
 
-    def values(self) -> NDArray[np.float32]:
-        """Return the scaled values as float32 (slice, row, column), in display order.
+    @property
+    def scaling(self) -> tuple[float, float]:
+        """Slope and intercept: what is stored, times the one, plus the other, is what is meant."""
+        return float(self.image.dataobj.slope), float(self.image.dataobj.inter)
+
+    def stored(self) -> NDArray[Any]:
+        """Return the numbers as they are stored, in display order (slice, row, column), as a view on the file's order.
 
         Raises
         ------
-        IchflowError
-            The file ends before its data do.
+        UnreadableVolumeError
+            The file ends before its data do, or its voxels are no plain numbers.
         """
-        try:
-            data = self.image.get_fdata(caching="unchanged", dtype=np.float32)
-        except (OSError, ValueError, MemoryError) as error:
-            raise IchflowError(f"data cannot be read to the end: {error}") from None
-        return to_display(np.asarray(data, dtype=np.float32), self.geometry)
+        kind = self.image.get_data_dtype()
+        if kind.kind not in "iuf":
+            raise UnreadableVolumeError(self.path, "file_damaged", f"voxels of type {kind}")
+        proxy = self.image.dataobj
+        expected = proxy.offset + kind.itemsize * math.prod(self.shape)
+        if len(self.content) < expected:
+            raise UnreadableVolumeError(
+                self.path, "file_truncated", f"data that end at byte {len(self.content)} of {expected}"
+            )
+        # The bytes as they were read, without the copies that a file object would need
+        data = np.ndarray(self.shape, kind, self.content, proxy.offset, order="F")
+        return to_display(data, self.geometry)
+
+    def values(self) -> NDArray[np.float32]:
+        """Return the scaled values as float32 in display order (slice, row, column).
+
+        Raises
+        ------
+        UnreadableVolumeError
+            As for :meth:`stored`.
+        """
+        slope, intercept = self.scaling
+        values = self.stored().astype(np.float32, order="C")
+        if (slope, intercept) != (1.0, 0.0):
+            values *= np.float32(slope)
+            values += np.float32(intercept)
+        return values
 
 
 def read(path: str | Path) -> Volume:
@@ -113,28 +191,54 @@ def read(path: str | Path) -> Volume:
 
     Raises
     ------
-    IchflowError
-        The file is absent, empty, unreadable or no NIfTI file.
+    UnreadableVolumeError
+        The file is absent, forbidden, empty, cut off or no NIfTI file.
     """
     path = Path(path)
+    content = _bytes(path)
+    digest = content_digest = hashlib.sha256(content).hexdigest()
+    size = len(content)
+    if path.suffix == ".gz":
+        content = _decompressed(path, content)
+        content_digest = hashlib.sha256(content).hexdigest()
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise IchflowError(f"{path.name}: cannot be read ({error.strerror})") from None
-    digest = hashlib.sha256(content).hexdigest()
-    try:
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
         image = nib.Nifti1Image.from_stream(io.BytesIO(content))
     except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError) as error:
-        raise IchflowError(f"{path.name}: found {len(content)} bytes that are no NIfTI-1 file ({error})") from None
-    return Volume(image, digest)
+        told = " ".join(str(error).split())
+        raise UnreadableVolumeError(
+            path, "file_damaged", f"{len(content)} bytes that are no NIfTI-1 file ({told})"
+        ) from None
+    return Volume(path, image, digest, content_digest, size, content)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        led = f"a symbolic link to '{path.readlink()}', which is not there" if path.is_symlink() else "no such file"
+        raise UnreadableVolumeError(path, "file_missing", led) from None
+    except PermissionError:
+        raise UnreadableVolumeError(path, "file_forbidden", "a file that may not be read") from None
+    except OSError as error:
+        raise UnreadableVolumeError(path, "file_damaged", f"a file that cannot be read ({error.strerror})") from None
+    if not content:
+        raise UnreadableVolumeError(path, "file_empty", "no bytes")
+    return content
+
+
+def _decompressed(path: Path, content: bytes) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except EOFError:
+        raise UnreadableVolumeError(path, "file_truncated", "a gzip stream that ends too early") from None
+    except (OSError, zlib.error) as error:
+        raise UnreadableVolumeError(path, "file_damaged", f"no whole gzip stream ({error})") from None
 
 
 def to_display(data: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
-    """Turn an array of the file's axes into display order (slice, row, column)."""
+    """Turn an array of the file's axes into display order (slice, row, column): a view, without a copy."""
     turn = ornt_transform(io_orientation(geometry.affine), _CANONICAL)
-    return np.ascontiguousarray(apply_orientation(data, turn).transpose(2, 1, 0)[:, ::-1])
+    return apply_orientation(data, turn).transpose(2, 1, 0)[:, ::-1]
 
 
 def to_file(data: NDArray[Any], geometry: Geometry) -> NDArray[Any]:

@@ -32,7 +32,7 @@ def say(stage, figure, unit):
 
 def light_stages(folder, patients, size):
     """Print seconds a patient of phantom, verify and slice; return the shards' paths."""
-    from ichflow import checks, dataset, shards, slicing
+    from ichflow import checks, ctich, shards, slicing
     from ichflow.files import read_json
     from ichflow.phantom import layout
     from ichflow.phantom.numbers import has_hemorrhage, patient_numbers
@@ -44,17 +44,18 @@ def light_stages(folder, patients, size):
 
     def make(patient):
         made = make_patient(patient, seed=1, hemorrhage=has_hemorrhage(patient, 0.5), size=size)
-        scan, mask = dataset.scan_path(folder, patient), dataset.mask_path(folder, patient)
+        scan, mask = ctich.scan_path(folder, patient), ctich.mask_path(folder, patient)
         layout.write_patient(made, scan, mask, folder / f"{patient}.nii.gz", folder / f"{patient}.json")
 
     for patient in numbers:
         seconds["phantom"].append(timed(make, patient)[1])
     layout.write_tables(folder, [read_json(folder / f"{patient}.json") for patient in numbers])
     for patient in numbers:
-        verified, took = timed(checks.verify, folder, patient)
+        verified, took = timed(lambda one: checks.verify(ctich.case(folder, one)), patient)
         seconds["verify"].append(took)
         path = folder / f"{patient}.parquet"
-        shard, took = timed(slicing.make_shard, verified.as_json(), folder, 256)
+        files = [ctich.scan_path(folder, patient), ctich.mask_path(folder, patient)]
+        shard, took = timed(slicing.make_shard, verified.as_json(), files, 256)
         seconds["slice"].append(took + timed(shards.write, path, shard)[1])
         paths.append(path)
     for stage, took in seconds.items():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ichflow import baselines, checks, dataset, evaluation, shards, slicing, volume
+from ichflow import baselines, checks, ctich, evaluation, shards, slicing, volume
 from ichflow.files import read_json
 from ichflow.phantom import layout
 from ichflow.phantom.patient import make_patient
@@ -20,15 +20,19 @@ def made():
 @pytest.fixture(scope="module")
 def folder(made, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
-    scan, mask = dataset.scan_path(folder, "053"), dataset.mask_path(folder, "053")
+    scan, mask = ctich.scan_path(folder, "053"), ctich.mask_path(folder, "053")
     layout.write_patient(made, scan, mask, folder / "truth.nii.gz", folder / "facts.json")
     layout.write_tables(folder, [read_json(folder / "facts.json")])
     return folder
 
 
+def files_of(folder):
+    return [ctich.scan_path(folder, "053"), ctich.mask_path(folder, "053")]
+
+
 @pytest.fixture(scope="module")
 def shard(folder):
-    return slicing.make_shard(checks.verify(folder, "053").as_json(), folder, SIZE)
+    return slicing.make_shard(checks.verify(ctich.case(folder, "053")).as_json(), files_of(folder), SIZE)
 
 
 def predicted(shard, mask, folder):
@@ -40,7 +44,7 @@ def predicted(shard, mask, folder):
     ]
     files = folder / "s.parquet", folder / "m.nii.gz", folder / "p.nii.gz"
     Prediction(shard.info, rows, mask.astype(np.float32), mask).write(*files)
-    return evaluation.evaluate(shard, dataset.mask_path(folder, "053"), {"m": files[:2]}, (0, "test"), (50, 90))
+    return evaluation.evaluate(shard, files_of(folder), {"m": files[:2]}, (0, "test"), (50, 90))
 
 
 def of_patient(rows, model):
@@ -62,9 +66,9 @@ def test_a_mask_shifted_by_one_slice_is_not_perfect(shard, folder, made):
     assert of_patient(predicted(shard, np.roll(made.mask, 1, axis=0), folder), "m")["dice"] < 1
 
 
-def test_who_was_set_aside_gives_no_rows(folder):
+def test_who_was_set_aside_gives_no_rows():
     nothing = shards.empty(ShardInfo("053", SIZE, set_aside=["gone"]))
-    assert evaluation.evaluate(nothing, dataset.mask_path(folder, "053"), {}, None, (50, 90)) == []
+    assert evaluation.evaluate(nothing, [], {}, None, (50, 90)) == []
 
 
 def test_a_prediction_of_nobody_is_an_empty_volume(tmp_path):

@@ -14,7 +14,9 @@ def measured(truth, prediction, scores=None):
     labels = np.zeros((len(truth), len(LABELS)), bool)
     labels[0, 3] = True
     scores = np.zeros(len(truth)) if scores is None else np.array(scores)
-    return metrics.rows(ABOUT, truth, prediction, scores, labels, Scale(0.25, 5.0))
+    return metrics.rows(
+        ABOUT, truth, prediction, scores, metrics.Labels(labels, ["epidural", "fracture"]), Scale(0.25, 5.0)
+    )
 
 
 def test_counted_by_hand():
@@ -42,6 +44,8 @@ def test_counted_by_hand():
     assert patient["dice"] == pytest.approx(4 / 7)
     assert patient["predicted_px"] == 4
     assert patient["score"] == 0.9
+    assert patient["fracture"]  # known of the patient, of no slice
+    assert not first["fracture"]
 
 
 def test_overlap_is_not_defined_without_hemorrhage():

@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from ichflow import dataset, files
+from ichflow import ctich, dataset, files
 from ichflow.errors import IchflowError
 from ichflow.phantom import has_hemorrhage, layout, lesions, patient_numbers
 from ichflow.phantom.patient import make_patient
@@ -45,8 +45,8 @@ def write(made, root):
     facts = root / f"{made.patient}.json"
     layout.write_patient(
         made,
-        dataset.scan_path(root / "data", made.patient),
-        dataset.mask_path(root / "data", made.patient),
+        ctich.scan_path(root / "data", made.patient),
+        ctich.mask_path(root / "data", made.patient),
         root / f"{made.patient}.nii.gz",
         facts,
     )
@@ -261,7 +261,7 @@ def test_a_fracture_darkens_the_skull_in_its_slices_only(monkeypatch):
 def test_volumes_are_written_as_ct_ich_has_them(written):
     folder, patients = written
     for made in patients:
-        scan, mask = (nib.load(path(folder, made.patient)) for path in (dataset.scan_path, dataset.mask_path))
+        scan, mask = (nib.load(path(folder, made.patient)) for path in (ctich.scan_path, ctich.mask_path))
         for image in (scan, mask):
             assert nib.aff2axcodes(image.affine) == ("L", "A", "S")
             assert image.dataobj.offset == 944
@@ -275,7 +275,7 @@ def test_volumes_are_written_as_ct_ich_has_them(written):
 def test_the_mask_is_scaled_to_about_0_and_about_255(written):
     folder, patients = written
     for made in patients:
-        image = nib.load(dataset.mask_path(folder, made.patient))
+        image = nib.load(ctich.mask_path(folder, made.patient))
         scaled = np.asanyarray(image.dataobj).transpose(2, 1, 0)[:, ::-1]
         np.testing.assert_array_equal(scaled > 127, made.mask)
         np.testing.assert_allclose(scaled, np.where(made.mask, 255, 0), atol=0.01)
@@ -310,9 +310,9 @@ def test_every_checksum_is_that_of_its_file(written):
 
 def test_the_diagnosis_table_agrees_with_the_truth(written):
     folder, patients = written
-    raw = (folder / dataset.DIAGNOSIS).read_bytes()
+    raw = (folder / ctich.DIAGNOSIS).read_bytes()
     assert raw.startswith(b"\xef\xbb\xbfPatientNumber,SliceNumber,Intraventricular,")
-    diagnosis = dataset.read_diagnosis(folder)
+    diagnosis = ctich.read_diagnosis(folder).labels
     assert list(diagnosis) == [made.patient for made in patients]
     for made in patients:
         assert list(diagnosis[made.patient]) == list(range(1, len(made.hu) + 1))
@@ -327,7 +327,7 @@ def test_the_diagnosis_table_agrees_with_the_truth(written):
 
 def test_the_demographics_table_has_its_quirks(written):
     folder, patients = written
-    with (folder / dataset.DEMOGRAPHICS).open(newline="", encoding="utf-8") as file:
+    with (folder / ctich.DEMOGRAPHICS).open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert rows[0][:3] == ["Patient Number", "Age\n(years)", "Gender "]
     assert rows[1][3:8] == [f"{subtype.capitalize()} " for subtype in dataset.SUBTYPES]
@@ -336,14 +336,14 @@ def test_the_demographics_table_has_its_quirks(written):
     assert [row[0] for row in rows[-2:]] == ["", "Total"]
     assert {len(row) for row in rows} == {10}
     assert {cell for row in rows[2:-2] for cell in row[3:9]} <= {"", "1"}
-    people = dataset.read_demographics(folder)
+    people = ctich.read_demographics(folder)
     for made in patients:
         assert people[made.patient] == dataset.Person(float(made.age_years), made.sex)
 
 
 def test_the_subtypes_of_a_patient_are_those_of_its_slices(written, bleeding):
     folder, _ = written
-    with (folder / dataset.DEMOGRAPHICS).open(newline="", encoding="utf-8") as file:
+    with (folder / ctich.DEMOGRAPHICS).open(newline="", encoding="utf-8") as file:
         row = next(row for row in csv.reader(file) if row[0] == "49")
     present = [str(int((bleeding[0].label_map == label).any())).replace("0", "") for label in range(1, 6)]
     assert row[3:8] == present

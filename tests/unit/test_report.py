@@ -12,7 +12,7 @@ import pytest
 from ichflow import report
 from ichflow.errors import IchflowError
 
-TEMPLATE = Path(__file__).parents[2] / "workflow" / "report" / "report.html.j2"
+TEMPLATE = Path(__file__).parents[2] / "workflow" / "report" / "page.html.j2"
 
 
 def make_page(**changes: Any) -> report.Page:

@@ -72,7 +72,7 @@ def test_a_patient_set_aside_has_no_rows_but_reasons(tmp_path):
 
 def test_another_contract_is_refused_by_name(tmp_path):
     pq.write_table(pa.table({"patient": ["049"]}), tmp_path / "049.parquet")
-    with pytest.raises(IchflowError, match=r"049\.parquet.*contract version None, expected 1"):
+    with pytest.raises(IchflowError, match=r"049\.parquet.*contract version None, expected 2"):
         shards.read(tmp_path / "049.parquet")
 
 

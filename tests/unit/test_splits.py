@@ -16,7 +16,7 @@ def patients(count, bleeding):
             "patient": f"{49 + n:03d}",
             "verdict": "accept",
             "hemorrhage_slices": 3 if n < bleeding else 0,
-            **{f"{name}_slices": int(n < bleeding and n % 5 == k) for k, name in enumerate(SUBTYPES)},
+            "subtypes": SUBTYPES[n % 5] if n < bleeding else "",
             "bleed_ml": float(n % 13) if n < bleeding else 0.0,
             "scan_sha256": f"{n:064x}",
         }

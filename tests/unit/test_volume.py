@@ -101,7 +101,7 @@ def test_displacement_is_that_of_the_farthest_corner():
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"", "found 0 bytes"), (b"not a volume" * 100, "no NIfTI-1"), (None, "cannot be read")]
+    ("content", "told"), [(b"", "found no bytes"), (b"not a volume" * 100, "no NIfTI-1"), (None, "no such file")]
 )
 def test_what_is_no_volume_is_refused_by_name(content, told, tmp_path):
     path = tmp_path / "049.nii"
@@ -116,5 +116,5 @@ def test_truncated_data_are_refused_when_read(tmp_path):
     scan_in("LAS", tmp_path / "scan.nii")
     content = (tmp_path / "scan.nii").read_bytes()
     (tmp_path / "scan.nii").write_bytes(content[:-20])
-    with pytest.raises(IchflowError, match="cannot be read to the end"):
+    with pytest.raises(IchflowError, match=r"scan\.nii: found data that end at byte \d+ of \d+"):
         volume.read(tmp_path / "scan.nii").values()

@@ -6,7 +6,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from ichflow import dataset
+from ichflow import ctich
 from support import ROOT
 
 
@@ -16,14 +16,14 @@ def damaged(finished, fresh):
     source = finished.path("resources/phantom/ct-ich-layout")
     folder = fresh.path("copy of CT-ICH, é")
     shutil.copytree(source, folder)
-    truncated = dataset.scan_path(folder, "049")
+    truncated = ctich.scan_path(folder, "049")
     truncated.write_bytes(truncated.read_bytes()[:-1000])
-    dataset.mask_path(folder, "050").unlink()
-    sums = folder / dataset.CHECKSUMS
+    ctich.mask_path(folder, "050").unlink()
+    sums = folder / ctich.CHECKSUMS
     wrong = next(line for line in sums.read_text().splitlines() if line.endswith("ct_scans/051.nii"))
     sums.write_text(sums.read_text().replace(wrong, f"{'0' * 64}  ct_scans/051.nii"))
-    shutil.copy(dataset.mask_path(folder, "053"), dataset.mask_path(folder, "052"))
-    for path in (dataset.scan_path(folder, "054"), dataset.mask_path(folder, "054")):
+    shutil.copy(ctich.mask_path(folder, "053"), ctich.mask_path(folder, "052"))
+    for path in (ctich.scan_path(folder, "054"), ctich.mask_path(folder, "054")):
         path.unlink()
     for path in sorted(folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -32,11 +32,11 @@ def damaged(finished, fresh):
 
 
 REASONS = {
-    "049": ["scan_unreadable", "049.nii", "cannot be read to the end"],
-    "050": ["mask_unreadable", "masks/050.nii", "no such file"],
+    "049": ["file_truncated", "049.nii", "data that end at byte"],
+    "050": ["file_missing", "masks/050.nii", "no such file"],
     "051": ["checksum_wrong", "ct_scans/051.nii", "0" * 64],
     "052": ["shape_mismatch", "masks/052.nii"],
-    "054": ["scan_unreadable", "ct_scans/054.nii", "no such file"],
+    "054": ["file_missing", "ct_scans/054.nii", "no such file"],
 }
 
 
@@ -58,6 +58,12 @@ def test_bad_patients_are_set_aside_and_the_others_go_on(damaged, finished):
         shard = damaged.result(f"shards/{patient}.parquet").read_bytes()
         assert shard == finished.result(f"shards/{patient}.parquet").read_bytes()
     assert "checksum_wrong" in damaged.result("report.html").read_text()
+    damaged.snakemake("verify")
+    page = damaged.result("inventory.html").read_text()
+    for patient, told in REASONS.items():
+        assert f"{patient} · " in page
+        assert told[0] in page
+    assert "Do not share" in page
     assert {path: path.stat().st_mtime_ns for path in damaged.path("copy of CT-ICH, é").rglob("*")} == before
 
 

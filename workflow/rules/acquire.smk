@@ -1,48 +1,17 @@
-# Needs: nothing. Makes: the phantom, a folder in the layout of CT-ICH 1.3.1. An existing folder is used in place.
+# Needs: what dataset.source names. Makes: scans, masks and tables where there are none yet; an existing folder is used in
+# place.
+
+
+def acquired(wildcards):
+    return [
+        *INTAKE.tables(),
+        *(file for patient in PATIENTS for file in INTAKE.volumes(patient)),
+    ]
 
 
 rule acquire:
     input:
-        [f"{FOLDER}/{name}" for name in dataset.TABLES] if PHANTOM else [],
+        acquired,
 
 
-rule phantom_patient:
-    """One generated patient: scan, mask, exact truth, and what the tables will say of it."""
-    output:
-        scan="<resources>/ct-ich-layout/ct_scans/{patient}.nii",
-        mask="<resources>/ct-ich-layout/masks/{patient}.nii",
-        label_map="<resources>/truth/{patient}.nii.gz",
-        facts="<resources>/truth/{patient}.json",
-    log:
-        "<logs>/phantom_patient/{patient}.log",
-    benchmark:
-        "<benchmarks>/phantom_patient/{patient}.tsv"
-    conda:
-        "../../envs/imaging.yaml"
-    params:
-        contract=contracts.PHANTOM,
-        hemorrhage_share=lookup(within=config, dpath="phantom/hemorrhage_share"),
-        size=lookup(within=config, dpath="phantom/size"),
-        seed=lookup(within=config, dpath="phantom/seed"),
-    message:
-        "Make patient {wildcards.patient} of the phantom"
-    script:
-        "../../scripts/phantom_patient.py"
-
-
-rule phantom_tables:
-    """The tables, checksums and accompanying files of the generated dataset."""
-    input:
-        expand("<resources>/truth/{patient}.json", patient=PATIENTS),
-    output:
-        [f"<resources>/ct-ich-layout/{name}" for name in dataset.TABLES],
-    log:
-        "<logs>/phantom_tables.log",
-    conda:
-        "../../envs/imaging.yaml"
-    params:
-        contract=contracts.PHANTOM,
-    message:
-        "Write the tables and checksums of the phantom"
-    script:
-        "../../scripts/phantom_tables.py"
+include: f"acquire_{SOURCE}.smk"

@@ -2,15 +2,15 @@
 
 
 rule benchmark:
-    """Seconds a patient, images a second and milliseconds a slice."""
+    """Seconds a patient, images a second, milliseconds a slice, megabytes a second."""
     log:
         "<logs>/benchmark.log",
     conda:
         "../../envs/training.yaml"
     threads: 8
     params:
-        script=f"{workflow.basedir}/tests/benchmarks/stages.py",
+        folder=f"{workflow.basedir}/tests/benchmarks",
     message:
         "Measure this machine"
     shell:
-        "python {params.script:q} 2> {log:q}"
+        "{{ python {params.folder:q}/stages.py && python {params.folder:q}/intake.py; }} 2> {log:q}"

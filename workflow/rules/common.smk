@@ -6,23 +6,15 @@ from pathlib import Path
 
 sys.path.append(f"{workflow.basedir}/scripts")
 
-from ichflow import contracts, dataset, settings
+from ichflow import contracts, ctich, dataset, intake, settings
 from ichflow.errors import IchflowError
-from ichflow.phantom.numbers import patient_numbers
 
 try:
     settings.complete(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     NAME = config["dataset"]["name"]
-    PHANTOM = config["dataset"]["source"] == "phantom"
-    FOLDER = (
-        f"resources/{NAME}/ct-ich-layout" if PHANTOM else config["dataset"]["folder"]
-    )
-    PATIENTS = (
-        patient_numbers(config["phantom"]["patients"])
-        if PHANTOM
-        else dataset.patients(FOLDER)
-    )
-    PATIENTS = dataset.chosen(PATIENTS, config["dataset"]["patients"])
+    SOURCE = config["dataset"]["source"]
+    INTAKE = intake.open_source(config, f"resources/{NAME}")
+    PATIENTS = dataset.chosen(INTAKE.patients, config["dataset"]["patients"])
 except IchflowError as error:
     raise WorkflowError(str(error)) from None
 
@@ -35,7 +27,8 @@ FOLDS = range(config["split"]["folds"])
 GRAPH_CONFIG = json.dumps(
     {
         "dataset": {
-            key: config["dataset"][key] for key in ("name", "source", "folder")
+            key: config["dataset"][key]
+            for key in ("name", "source", "folder", "zip", "sheet", "labels")
         },
         "split": {"folds": config["split"]["folds"]},
         "models": MODELS,
@@ -55,7 +48,7 @@ pathvars:
 
 
 wildcard_constraints:
-    patient=r"\d\d\d+",
+    patient=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     fold=r"\d+",
     model="|".join(MODELS) or "none",
 
@@ -77,19 +70,18 @@ def first_recipe(wildcards):
     return recipe_keys(TRAINED[0]) if TRAINED else ""
 
 
-def existing(paths):
-    """Of a given dataset only the files that are there: an absent one is a finding of verify."""
-    return [path for path in paths if PHANTOM or Path(path).is_file()]
-
-
 def dataset_tables(wildcards):
-    return existing(f"{FOLDER}/{name}" for name in dataset.TABLES)
+    return INTAKE.tables()
 
 
 def patient_volumes(wildcards):
-    scan = dataset.scan_path(FOLDER, wildcards.patient)
-    mask = dataset.mask_path(FOLDER, wildcards.patient)
-    return existing([str(scan), str(mask)])
+    """Scan and mask; of a given dataset only those that are there: an absent one is a finding of verify."""
+    return INTAKE.volumes(wildcards.patient)
+
+
+def case(wildcards):
+    """What the dataset says of a patient, as JSON."""
+    return INTAKE.case(wildcards.patient)
 
 
 def model_files(wildcards):

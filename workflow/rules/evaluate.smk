@@ -27,7 +27,6 @@ rule evaluate_patient:
     conda:
         "../../envs/imaging.yaml"
     params:
-        folder=FOLDER,
         contract=contracts.METRICS,
         models=MODELS,
         threshold_hu=lookup(within=config, dpath="evaluate/threshold_hu"),

@@ -177,7 +177,7 @@ rule figure_rules:
 rule report:
     """One self-contained page of all that the run found."""
     input:
-        template=f"{workflow.basedir}/workflow/report/report.html.j2",
+        template=f"{workflow.basedir}/workflow/report/page.html.j2",
         dataset=rules.dataset_statistics.output[0],
         inventory=rules.inventory.output.csv,
         summary=rules.statistics.output.summary,

@@ -25,7 +25,6 @@ rule slice_patient:
     conda:
         "../../envs/imaging.yaml"
     params:
-        folder=FOLDER,
         contract=contracts.SHARD,
         size=lookup(within=config, dpath="slice/size"),
     message:

@@ -1,20 +1,24 @@
-# Needs: a dataset folder. Makes: verified/{patient}.json with every problem found, and the inventory.
+# Needs: a dataset. Makes: verified/{patient}.json with every problem found and a picture beside it, dataset.json with what
+# is wrong with the folder as a whole, the inventory, and its page.
 
 
 rule verify:
     input:
         expand("<results>/verified/{patient}.json", patient=PATIENTS),
+        "<results>/dataset.json",
         "<results>/inventory.parquet",
         "<results>/inventory.csv",
+        "<results>/inventory.html",
 
 
 rule verify_patient:
-    """Checksums, headers, data, geometry, masks and labels of one patient."""
+    """Checksums, headers, data, geometry, masks and labels of one patient, and a slice of it for the contact sheet."""
     input:
         volumes=patient_volumes,
         tables=dataset_tables,
     output:
-        "<results>/verified/{patient}.json",
+        json="<results>/verified/{patient}.json",
+        thumbnail="<results>/verified/{patient}.png",
     log:
         "<logs>/verify_patient/{patient}.log",
     benchmark:
@@ -22,7 +26,7 @@ rule verify_patient:
     conda:
         "../../envs/imaging.yaml"
     params:
-        folder=FOLDER,
+        case=case,
         contract=contracts.VERIFICATION,
         on_bad_patient=lookup(within=config, dpath="dataset/on_bad_patient"),
     message:
@@ -31,11 +35,29 @@ rule verify_patient:
         "../../scripts/verify_patient.py"
 
 
+rule verify_dataset:
+    """The list of checksums, the tables, and files that belong to no patient."""
+    input:
+        dataset_tables,
+    output:
+        "<results>/dataset.json",
+    log:
+        "<logs>/verify_dataset.log",
+    conda:
+        "../../envs/imaging.yaml"
+    params:
+        folder=getattr(INTAKE, "folder", ""),
+        contract=contracts.VERIFICATION,
+    message:
+        "Verify the tables and the list of files"
+    script:
+        "../../scripts/verify_dataset.py"
+
+
 rule inventory:
     """One row a patient: accepted or set aside, why, and what it has."""
     input:
         verified=expand("<results>/verified/{patient}.json", patient=PATIENTS),
-        tables=dataset_tables,
     output:
         parquet="<results>/inventory.parquet",
         csv=report(
@@ -50,8 +72,63 @@ rule inventory:
         "../../envs/imaging.yaml"
     params:
         contract=contracts.INVENTORY,
-        folder=FOLDER,
     message:
         "List who is accepted and who is set aside"
     script:
         "../../scripts/inventory.py"
+
+
+rule figure_inventory:
+    """Distributions of slices, spacing, Hounsfield units and bleed volume."""
+    input:
+        inventory="<results>/inventory.parquet",
+        verified=expand("<results>/verified/{patient}.json", patient=PATIENTS),
+    output:
+        report(
+            "<results>/figures/inventory.png",
+            caption="../report/distributions.rst",
+            category="Dataset",
+            labels={"figure": "Distributions"},
+        ),
+    log:
+        "<logs>/figure_inventory.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        contract=contracts.INVENTORY,
+    message:
+        "Draw the distributions of the dataset"
+    script:
+        "../../scripts/figure_inventory.py"
+
+
+rule inventory_page:
+    """One self-contained page of the dataset: who is accepted, why not, and a slice of everyone."""
+    input:
+        template=f"{workflow.basedir}/workflow/report/page.html.j2",
+        dataset="<results>/dataset.json",
+        inventory="<results>/inventory.parquet",
+        verified=expand("<results>/verified/{patient}.json", patient=PATIENTS),
+        thumbnails=expand("<results>/verified/{patient}.png", patient=PATIENTS),
+        figure=rules.figure_inventory.output[0],
+    output:
+        report(
+            "<results>/inventory.html",
+            caption="../report/inventory_page.rst",
+            category="Dataset",
+            labels={"page": "Contact sheet and findings"},
+        ),
+    log:
+        "<logs>/inventory_page.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        contract=contracts.INVENTORY,
+        name=NAME,
+        phantom=SOURCE == "phantom",
+        edition=lookup(within=config, dpath="dataset/edition"),
+        restricted=lookup(within=config, dpath="dataset/restricted"),
+    message:
+        "Write the page of the dataset: {output}"
+    script:
+        "../../scripts/inventory_page.py"

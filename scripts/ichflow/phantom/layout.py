@@ -16,7 +16,7 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Extension, Nifti1Header
 from numpy.typing import NDArray
 
-from ichflow import dataset, files
+from ichflow import ctich, files
 from ichflow.dataset import SUBTYPES
 from ichflow.phantom.patient import PhantomPatient
 
@@ -133,16 +133,16 @@ def write_tables(folder: str | Path, facts: Sequence[Mapping[str, Any]]) -> None
     folder = Path(folder)
     patients = sorted(facts, key=lambda one: int(one["patient"]))
     contents = {name: text.encode() for name, text in _TEXTS.items()}
-    contents[dataset.DIAGNOSIS] = _diagnosis_table(patients).encode("utf-8-sig")
-    contents[dataset.DEMOGRAPHICS] = _demographics_table(patients).encode()
+    contents[ctich.DIAGNOSIS] = _diagnosis_table(patients).encode("utf-8-sig")
+    contents[ctich.DEMOGRAPHICS] = _demographics_table(patients).encode()
     digests = {name: _digest(content) for name, content in contents.items()}
     for one in patients:
-        digests[dataset.scan_path("", one["patient"]).as_posix()] = one["sha256"]["scan"]
-        digests[dataset.mask_path("", one["patient"]).as_posix()] = one["sha256"]["mask"]
+        digests[ctich.scan_path("", one["patient"]).as_posix()] = one["sha256"]["scan"]
+        digests[ctich.mask_path("", one["patient"]).as_posix()] = one["sha256"]["mask"]
     for name, content in contents.items():
         _write_bytes(folder / name, content)
     sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
-    files.write_text(folder / dataset.CHECKSUMS, sums)
+    files.write_text(folder / ctich.CHECKSUMS, sums)
 
 
 def _nifti(made: PhantomPatient, volume: NDArray[Any], *, slope: float, intercept: float) -> bytes:
@@ -185,7 +185,7 @@ def _slice_facts(made: PhantomPatient, index: int) -> dict[str, int | bool]:
 
 def _diagnosis_table(patients: Sequence[Mapping[str, Any]]) -> str:
     """One row a slice; ``No_Hemorrhage`` instead of a column for any."""
-    rows: list[list[Any]] = [list(dataset.DIAGNOSIS_COLUMNS)]
+    rows: list[list[Any]] = [list(ctich.DIAGNOSIS_COLUMNS)]
     for one in patients:
         for labels in one["slices"]:
             found = [int(labels[subtype]) for subtype in SUBTYPES]
