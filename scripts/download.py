@@ -16,4 +16,4 @@ with logged(snakemake.log[0]) as tell:
     )
     download.check_complete(arrived, params.names, params.url)
     # Snakemake deletes the outputs of a job that fails; what arrived stays where it is
-    files.link_all(arrived, params.arrived, params.folder)
+    files.link_all(arrived, params.arrived, snakemake.output[0].removesuffix(params.names[0]))

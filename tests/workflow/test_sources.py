@@ -51,6 +51,7 @@ def test_a_zip_is_unpacked_once_and_used(finished, fresh, layout):
     unpacked = {path.name for path in fresh.path("resources/phantom/ct-ich-layout").rglob("*.nii")}
     assert unpacked == {f"{patient}.nii" for patient in PATIENTS}
     assert "Nothing to be done" in fresh.snakemake("slice")
+    assert "Congratulations" in fresh.snakemake("--lint")
 
 
 def test_a_zip_that_is_cut_off_is_told_before_any_job(fresh, layout):
@@ -181,6 +182,11 @@ def test_a_sheet_brings_in_any_dataset(finished, fresh, layout):
     for page in ("report.html", "inventory.html"):
         assert "Do not share" in (results / page).read_text()
     assert "Nothing to be done" in fresh.snakemake()
+    assert "Congratulations" in fresh.snakemake("--lint")
+    fresh.snakemake("--report", str(fresh.path("report.zip")))
+    with zipfile.ZipFile(fresh.path("report.zip")) as archive:
+        assert "Do not share" in archive.read("report/report.html").decode()
+        assert [name for name in archive.namelist() if name.endswith("/inventory.html")]
 
 
 def test_a_changed_row_of_a_sheet_verifies_its_patient_only(fresh, layout):

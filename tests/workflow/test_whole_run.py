@@ -141,6 +141,7 @@ def test_snakemake_report_has_captions_and_needs_no_network(finished, tmp_path):
     with zipfile.ZipFile(tmp_path / "report.zip") as archive:
         page = archive.read("report/report.html").decode()
     assert "Not for clinical use" in page
+    assert "Do not share" not in page
     assert "Overlap is not defined" in page  # of a caption
     for word in ("Dataset", "Training", "Results", "Tests", "Rules"):
         assert f'"{word}"' in page

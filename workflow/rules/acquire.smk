@@ -2,16 +2,9 @@
 # place.
 
 
-def acquired(wildcards):
-    return [
-        *INTAKE.tables(),
-        *(file for patient in PATIENTS for file in INTAKE.volumes(patient)),
-    ]
-
-
 rule acquire:
     input:
-        acquired,
+        dataset_files,
 
 
 include: f"acquire_{SOURCE}.smk"

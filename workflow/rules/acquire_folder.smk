@@ -1,19 +1,11 @@
 # Needs: the sheet of a dataset with DICOM series. Makes: a NIfTI file of each. All else in a folder is used in place.
 
 
-def series(wildcards):
-    return INTAKE.series(wildcards.patient)
-
-
-def mask_of_series(wildcards):
-    return INTAKE.masks(wildcards.patient)
-
-
 rule convert_dicom:
     """One CT series to one scan; why there is none is written beside it."""
     input:
         series=series,
-        mask=mask_of_series,
+        mask=mask,
     output:
         scan="<resources>/converted/{patient}.nii.gz",
         note="<resources>/converted/{patient}.json",

@@ -18,7 +18,6 @@ rule download:
         "../../envs/imaging.yaml"
     params:
         url=lookup(within=config, dpath="dataset/url"),
-        folder=INTAKE.folder,
         arrived=f"resources/{NAME}/download",
         names=NAMES,
         patients=PATIENTS,

@@ -14,7 +14,6 @@ rule unzip:
     conda:
         "../../envs/imaging.yaml"
     params:
-        folder=INTAKE.folder,
         names=ZIPPED,
     message:
         "Unpack {input}"

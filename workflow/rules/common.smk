@@ -79,6 +79,20 @@ def patient_volumes(wildcards):
     return INTAKE.volumes(wildcards.patient)
 
 
+def dataset_files(wildcards):
+    volumes = (file for patient in PATIENTS for file in INTAKE.volumes(patient))
+    return [*dataset_tables(wildcards), *volumes]
+
+
+def series(wildcards):
+    """The folder of a patient's DICOM files."""
+    return INTAKE.series(wildcards.patient)
+
+
+def mask(wildcards):
+    return INTAKE.masks(wildcards.patient)
+
+
 def case(wildcards):
     """What the dataset says of a patient, as JSON."""
     return INTAKE.case(wildcards.patient)
