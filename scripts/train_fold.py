@@ -11,25 +11,35 @@ with logged(snakemake.log[0]):
     cores = min(snakemake.threads, os.cpu_count() or 1)
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(cores), "TF_CPP_MIN_LOG_LEVEL": "2"}
 
-    from ichflow import splits, tables, training
+    import json
+
+    from ichflow import contracts, splits, tables, training
     from ichflow.files import write_json
     from ichflow.recipes import Recipe
+    from ichflow.resume import ResumeFile
 
     assigned, fold = tables.read(snakemake.input.splits), int(snakemake.wildcards.fold)
     shard_of = {Path(path).stem: path for path in snakemake.input.shards}
     members = {part: splits.members(assigned, fold, part) for part in splits.PARTS}
+    digests = {Path(path).stem: Path(path).read_text().split()[0] for path in snakemake.input.digests}
+    used = {
+        part: {patient: digests[patient] for patient in members[part]} for part in (splits.TRAIN, splits.VALIDATION)
+    }
+    identity = {"recipe": json.loads(snakemake.params.recipe), "shards": used, "contract": contracts.MODEL}
+    # Beside the outputs and none of them, since Snakemake deletes those of a job that fails
+    state = ResumeFile(snakemake.params.state, json.dumps(identity | {"versions": training.versions()}))
     with TemporaryDirectory(dir=snakemake.resources.tmpdir) as scratch:
         model, facts, history = training.train(
             Recipe.from_json(snakemake.params.recipe),
             [shard_of[patient] for patient in members[splits.TRAIN]],
             [shard_of[patient] for patient in members[splits.VALIDATION]],
             scratch,
+            state,
             workers=cores,
         )
-    digests = {Path(path).stem: Path(path).read_text().split()[0] for path in snakemake.input.digests}
-    used = members[splits.TRAIN] + members[splits.VALIDATION]
     facts |= {"model": snakemake.wildcards.model, "fold": fold, "patients": members}
-    facts |= {"shards": {patient: digests[patient] for patient in sorted(used)}}
+    facts |= {"shards": {patient: digest for part in used.values() for patient, digest in sorted(part.items())}}
     training.write_model(snakemake.output.model, model)
     training.write_history(snakemake.output.history, history)
     write_json(snakemake.output.provenance, facts)
+    state.remove()

@@ -48,7 +48,7 @@ class SliceStore:
         size
             Rows and columns to bring the slices to.
         scratch
-            An existing folder, which the caller removes.
+            An existing folder on a disk with room for them; when this returns, no name in it is left of them.
         """
         positive: list[NDArray[np.bool_]] = []
         hu_path, mask_path = Path(scratch) / "hu.int16", Path(scratch) / "mask.uint8"
@@ -63,8 +63,11 @@ class SliceStore:
         shape = (len(flags), size, size)
         if not len(flags):
             return cls(np.empty(shape, np.int16), np.empty(shape, np.uint8), flags, owner)
-        hu = np.memmap(hu_path, np.int16, "r", shape=shape)
-        return cls(hu, np.memmap(mask_path, np.uint8, "r", shape=shape), flags, owner)
+        hu, mask = np.memmap(hu_path, np.int16, "r", shape=shape), np.memmap(mask_path, np.uint8, "r", shape=shape)
+        # What is open stays until it is closed, so that a kill leaves no patient's slices behind
+        hu_path.unlink()
+        mask_path.unlink()
+        return cls(hu, mask, flags, owner)
 
 
 def epoch_order(store: SliceStore, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
@@ -141,6 +144,11 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         samples = [self._sample(place) for place in places]
         images, masks = zip(*samples, strict=True)
         return np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+
+    def begin_at(self, epoch: int) -> None:
+        """Choose the slices of an epoch, counted from 0, so that a training can go on there."""
+        self._epoch = epoch
+        self._order = self._new_order()
 
     def on_epoch_end(self) -> None:
         """Choose the slices of the next epoch."""

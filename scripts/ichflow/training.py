@@ -2,10 +2,7 @@
 
 import csv
 import logging
-import math
 import platform
-import statistics
-import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +12,11 @@ import keras
 
 from ichflow import losses, networks
 from ichflow.batches import Batches, SliceStore
+from ichflow.course import HISTORY, Course
 from ichflow.errors import IchflowError
 from ichflow.files import whole
 from ichflow.recipes import Recipe
-
-HISTORY = ("epoch", "loss", "dice", "accuracy", "val_loss", "val_dice", "val_accuracy", "learning_rate")
+from ichflow.resume import ResumeFile
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +26,7 @@ def train(
     training: Sequence[str | Path],
     validation: Sequence[str | Path],
     scratch: str | Path,
+    state: ResumeFile,
     *,
     workers: int,
 ) -> tuple[Any, dict[str, Any], list[dict[str, Any]]]:
@@ -36,7 +34,8 @@ def train(
 
     The best epoch is that of the lowest validation loss or of the highest Dice over all validation pixels, as the
     recipe says. The learning rate is halved after ``halve_after`` epochs without a better one, and training ends after
-    ``stop_after``.
+    ``stop_after``. A training that was interrupted goes on after its last finished epoch, and on a CPU ends with the
+    same history and weights as one that was not.
 
     Parameters
     ----------
@@ -46,6 +45,8 @@ def train(
         Shards of each part.
     scratch
         An existing folder on a fast disk for decoded slices; the caller removes it.
+    state
+        Where the state is kept between epochs; the caller removes it once the model is written.
     workers
         Threads that prepare batches.
 
@@ -58,10 +59,9 @@ def train(
     Raises
     ------
     IchflowError
-        A part has no slice, none of the training slices has a hemorrhage, or the loss is no number from the start.
+        A part has no slice, none of the training slices has a hemorrhage, or the loss is no number.
     """
-    keras.utils.set_random_seed(recipe.seed)
-    started = time.monotonic()
+    _make_repeatable(recipe.seed)
     parts: dict[str, Batches] = {}
     for name, paths in (("training", training), ("validation", validation)):
         folder = Path(scratch) / name
@@ -75,43 +75,45 @@ def train(
         loss=losses.named(recipe.loss),
         metrics=[losses.PooledDice(recipe.threshold), keras.metrics.BinaryAccuracy(name="accuracy")],
     )
-    better = "max" if recipe.monitor == "val_dice" else "min"
-    model.fit(
-        parts["training"],
-        validation_data=parts["validation"],
-        epochs=recipe.epochs,
-        verbose=0,
-        callbacks=[
-            keras.callbacks.ReduceLROnPlateau(
-                recipe.monitor, factor=0.5, patience=recipe.halve_after, mode=better, min_delta=0
-            ),
-            keras.callbacks.EarlyStopping(
-                recipe.monitor, patience=recipe.stop_after, mode=better, restore_best_weights=True
-            ),
-            (progress := _Progress(recipe.epochs)),
-            keras.callbacks.TerminateOnNaN(),
-        ],
-    )
-    history = progress.rows
-    finite = [row for row in history if math.isfinite(row["loss"]) and math.isfinite(row[recipe.monitor])]
-    if not finite:
-        raise IchflowError(
-            "train: the loss was no number from the first epoch on; lower the recipe's learning_rate, "
-            f"which is {recipe.learning_rate}"
+    course = Course(recipe, state, len(parts["training"]) * recipe.batch_size)
+    finished = course.go_on(model)
+    if not course.is_over:
+        parts["training"].begin_at(finished)
+        model.fit(
+            parts["training"],
+            validation_data=parts["validation"],
+            initial_epoch=finished,
+            epochs=recipe.epochs,
+            shuffle=False,  # of whole batches, by a random state of Keras's own; the order of slices is random already
+            verbose=0,
+            callbacks=[course],
         )
-    best = {"min": min, "max": max}[better](finite, key=lambda row: row[recipe.monitor])["epoch"]
+    course.restore_best(model)
     facts = {
         "recipe": recipe.as_dict(),
         "parameters": model.count_params(),
-        "best_epoch": best,
-        "epochs": len(history),
-        "seconds": round(time.monotonic() - started, 1),
-        "images_a_second": progress.images_a_second(len(parts["training"]) * recipe.batch_size),
+        "best_epoch": course.best_epoch,
+        "epochs": len(course.rows),
+        "seconds": round(course.seconds, 1),
+        "images_a_second": course.images_a_second,
         "backend": keras.backend.backend(),
         "machine": platform.machine(),
-        "versions": {name: version(name) for name in ("keras", keras.backend.backend(), "albumentations", "numpy")},
+        "versions": versions(),
     }
-    return model, facts, history
+    return model, facts, course.rows
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what a training gives."""
+    return {name: version(name) for name in ("keras", keras.backend.backend(), "albumentations", "numpy")}
+
+
+def _make_repeatable(seed: int) -> None:
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 def write_model(path: str | Path, model: Any) -> None:
@@ -126,42 +128,6 @@ def write_history(path: str | Path, history: Sequence[dict[str, Any]]) -> None:
         writer: csv.DictWriter[str] = csv.DictWriter(file, HISTORY)
         writer.writeheader()
         writer.writerows(history)
-
-
-class _Progress(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClass]
-    """Log a line an epoch, with the time left, and keep the history."""
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self.rows: list[dict[str, Any]] = []
-        self._epochs = epochs
-        self._started = self._epoch_started = time.monotonic()
-        self._trained: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch_started = time.monotonic()
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        self._trained.append(time.monotonic() - self._epoch_started)
-
-    def images_a_second(self, images: int) -> float:
-        """Return the median rate over epochs of so many images, without validation and the first epoch's tracing."""
-        return round(images / statistics.median(self._trained[1:] or self._trained), 1)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        row = {name: float((logs or {}).get(name, float("nan"))) for name in HISTORY}
-        model: Any = self.model
-        row |= {"epoch": epoch + 1, "learning_rate": float(model.optimizer.learning_rate)}
-        self.rows.append(row)
-        seconds = (time.monotonic() - self._started) / (epoch + 1)
-        log.info(
-            "epoch %d/%d: loss %.4f, Dice %.3f, validation loss %.4f, Dice %.3f; %.1f s an epoch, at most %.0f s left",
-            epoch + 1,
-            self._epochs,
-            *(row[name] for name in ("loss", "dice", "val_loss", "val_dice")),
-            seconds,
-            seconds * (self._epochs - epoch - 1),
-        )
 
 
 def _check_part(name: str, store: SliceStore, patients: int) -> None:

@@ -15,6 +15,7 @@ from ichflow.dataset import LABELS
 from ichflow.errors import IchflowError
 from ichflow.inference import Predictor, mean_probabilities
 from ichflow.recipes import Recipe
+from ichflow.resume import ResumeFile
 from ichflow.shards import Shard, ShardInfo
 from support import ROOT
 
@@ -45,6 +46,10 @@ def blob_shard(patient, bleeding, size=32, slices=8):
     )
 
 
+def state_in(folder):
+    return ResumeFile(folder / "state.npz", "{}")
+
+
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
@@ -57,7 +62,7 @@ def paths(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(paths, tmp_path_factory):
     scratch = tmp_path_factory.mktemp("scratch")
-    return training.train(TINY, paths[:6], paths[6:], scratch, workers=2)
+    return training.train(TINY, paths[:6], paths[6:], scratch, state_in(scratch), workers=2)
 
 
 @pytest.fixture(scope="module")
@@ -205,18 +210,42 @@ def test_training_learns_and_tells_what_it_did(trained):
 
 def test_nothing_to_learn_from_is_an_error(paths, tmp_path):
     with pytest.raises(IchflowError, match="none of the 16 training slices has a hemorrhage"):
-        training.train(TINY, [paths[1], paths[3]], paths[:1], tmp_path, workers=1)
+        training.train(TINY, [paths[1], paths[3]], paths[:1], tmp_path, state_in(tmp_path), workers=1)
 
 
 def test_a_loss_that_is_no_number_is_an_error(paths, tmp_path):
     recipe = dataclasses.replace(TINY, learning_rate=1e30, epochs=2, normalization="none")
-    with pytest.raises(IchflowError, match=r"the loss was no number.*learning_rate"):
-        training.train(recipe, paths[:4], paths[4:6], tmp_path, workers=1)
+    with pytest.raises(IchflowError, match=r"no number in epoch \d.*learning_rate"):
+        training.train(recipe, paths[:4], paths[4:6], tmp_path, state_in(tmp_path), workers=1)
+
+
+def test_the_last_good_weights_are_kept_when_the_loss_becomes_no_number(paths, tmp_path, monkeypatch):
+    """From the third epoch on every loss is NaN."""
+    state, model_of = state_in(tmp_path), networks.build
+
+    def poisoned(recipe):
+        model = model_of(recipe)
+        fit = model.fit
+
+        def fit_twice(*arguments, **keys):
+            fit(*arguments, **keys | {"epochs": 2})
+            model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+            fit(*arguments, **keys | {"initial_epoch": 2})
+
+        model.fit = fit_twice
+        return model
+
+    monkeypatch.setattr(training.networks, "build", poisoned)
+    with pytest.raises(IchflowError, match=r"no number in epoch 3\. The last good weights, of epoch 2"):
+        training.train(TINY, paths[:4], paths[4:6], tmp_path, state, workers=1)
+    facts, arrays = state.load()
+    assert len(facts["rows"]) == 2
+    assert all(np.isfinite(weight).all() for weight in arrays["best"])
 
 
 def test_no_validation_is_an_error(paths, tmp_path):
     with pytest.raises(IchflowError, match="the validation part has no slice"):
-        training.train(TINY, paths[:2], [], tmp_path, workers=1)
+        training.train(TINY, paths[:2], [], tmp_path, state_in(tmp_path), workers=1)
 
 
 def test_the_exported_model_agrees_with_keras(trained, exported, paths):

@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,16 +39,30 @@ class Run:
 
     def snakemake(self, *arguments, check=True):
         """Run ``snakemake --cores 2`` on the repository's workflow and return what it printed."""
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory"]
-        command += [str(self.folder), "--configfile", str(self.folder / "tiny.yaml"), "--cores", "2", *arguments]
-        environment = os.environ | {"XDG_CACHE_HOME": str(self.folder / ".cache")}
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=self.folder)
+        command, where = self._command(arguments)
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, **where)
         printed = ran.stdout + ran.stderr
         if check:
             assert ran.returncode == 0, printed
         else:
             assert ran.returncode != 0, printed
         return printed
+
+    def _command(self, arguments):
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory"]
+        command += [str(self.folder), "--configfile", str(self.folder / "tiny.yaml"), "--cores", "2", *arguments]
+        environment = os.environ | {"XDG_CACHE_HOME": str(self.folder / ".cache")}
+        return command, {"env": environment, "cwd": self.folder}
+
+    def killed(self, *arguments, once):
+        """Start Snakemake, and kill it with all its jobs once a file is there."""
+        command, where = self._command(arguments)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, start_new_session=True, **quiet, **where) as running:
+            while not once.exists():
+                assert running.poll() is None, "it ended before it could be killed"
+                time.sleep(0.01)
+            os.killpg(running.pid, signal.SIGKILL)
 
     def planned(self, *arguments):
         """Return how many jobs of each rule a dry run plans."""
@@ -70,10 +86,19 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def copied(finished, tmp_path):
-    """Copy a complete run, to break it."""
-    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
-    return Run(tmp_path / "run")
+def copies(finished, tmp_path):
+    """Copy a complete run as often as it is asked for, to break it."""
+
+    def copy(name):
+        shutil.copytree(finished.folder, tmp_path / name, symlinks=True)
+        return Run(tmp_path / name)
+
+    return copy
+
+
+@pytest.fixture
+def copied(copies):
+    return copies("run")
 
 
 @pytest.fixture

@@ -56,6 +56,25 @@ def test_a_key_of_evaluation_neither_trains_nor_draws_the_rules_again(copied):
     assert not {"train_fold", "predict_patient", "figure_rules"} & set(planned)
 
 
+def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(copies):
+    longer = {"unet-small": {"size": 32, "filters": 2, "levels": 2, "epochs": 6, "stop_after": 6}}
+    alone, killed = copies("alone"), copies("killed")
+    for run in (alone, killed):
+        run.configure(recipes=longer)
+    alone.snakemake("train")
+    state = killed.result("resume/unet-small-fold-0.npz")
+    killed.killed("train", once=state)
+    assert not killed.result("models/unet-small/fold-0/model.keras").exists()
+    killed.snakemake("--unlock")
+    killed.snakemake("train", "--rerun-incomplete")
+    log = killed.path("logs/phantom/train_fold/unet-small-fold-0.log").read_text()
+    assert "going on after epoch" in log
+    assert "epoch 1/6" not in log
+    history = "models/unet-small/fold-0/history.csv"
+    assert killed.result(history).read_bytes() == alone.result(history).read_bytes()
+    assert not state.parent.exists()
+
+
 def test_one_failing_rule_is_run_again_alone(copied):
     copied.result("statistics/tests.csv").unlink()
     planned = copied.planned("statistics")

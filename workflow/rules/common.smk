@@ -65,6 +65,11 @@ def recipe(wildcards):
     return recipe_keys(wildcards.model)
 
 
+def resume_state(wildcards):
+    """Where a training that is cut off leaves what it goes on from."""
+    return f"results/{NAME}/resume/{wildcards.model}-fold-{wildcards.fold}.npz"
+
+
 def first_recipe(wildcards):
     """The recipe whose augmentation is shown."""
     return recipe_keys(TRAINED[0]) if TRAINED else ""

@@ -44,6 +44,7 @@ rule train_fold:
     threads: 8
     params:
         recipe=recipe,
+        state=resume_state,
         contract=contracts.MODEL,
     message:
         "Train {wildcards.model}, fold {wildcards.fold} (progress in {log})"

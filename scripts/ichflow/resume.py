@@ -1,0 +1,87 @@
+"""The state that an interrupted training goes on from: one file, whole or not at all, for one training only."""
+
+import json
+import logging
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ichflow.files import whole
+
+log = logging.getLogger(__name__)
+
+_ABOUT = "about"
+Arrays = dict[str, list[NDArray[Any]]]
+
+
+class ResumeFile:
+    """Where a training leaves its state after each epoch.
+
+    Parameters
+    ----------
+    path
+        An ``.npz`` file; its folder need not exist.
+    identity
+        What makes the training this one (recipe, shards, versions) as JSON. A state of another one is set aside.
+    """
+
+    def __init__(self, path: str | Path, identity: str) -> None:
+        self.path = Path(path)
+        self._identity = identity
+
+    def save(self, facts: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+        """Replace the state, whole or not at all.
+
+        Parameters
+        ----------
+        facts
+            Plain data.
+        arrays
+            Lists of arrays by name.
+        """
+        about = {"identity": self._identity, "facts": facts, "counts": {name: len(a) for name, a in arrays.items()}}
+        flat = {f"{name}-{place}": array for name, group in arrays.items() for place, array in enumerate(group)}
+        with whole(self.path) as temporary:
+            np.savez(temporary, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **flat)
+
+    def load(self) -> tuple[dict[str, Any], Arrays] | None:
+        """Return the facts and arrays that were saved last, or None where there is no state to go on from.
+
+        A state that is damaged, or that of another training, is kept beside under another name, with a warning.
+        """
+        if not self.path.is_file():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                about = json.loads(str(file[_ABOUT]))
+                arrays = {name: [file[f"{name}-{place}"] for place in range(n)] for name, n in about["counts"].items()}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            self._set_aside("damaged", f"it is damaged ({error})")
+            return None
+        if about["identity"] != self._identity:
+            self._set_aside("other", f"it is of another training: {_difference(about['identity'], self._identity)}")
+            return None
+        return about["facts"], arrays
+
+    def remove(self) -> None:
+        """Remove the state, and the folder if nothing else is in it."""
+        self.path.unlink(missing_ok=True)
+        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
+            self.path.parent.rmdir()
+
+    def _set_aside(self, why: str, told: str) -> None:
+        kept = self.path.with_name(f"{self.path.stem}-{why}{self.path.suffix}")
+        self.path.replace(kept)
+        log.warning(
+            "the state to resume from is not used, since %s; it is kept as %s, and training begins anew", told, kept
+        )
+
+
+def _difference(found: str, expected: str) -> str:
+    there, here = json.loads(found), json.loads(expected)
+    names = sorted(name for name in {*there, *here} if there.get(name) != here.get(name))
+    return f"{', '.join(names)} differ"

@@ -1,0 +1,134 @@
+"""A training that is killed goes on, and ends as one that was left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from ichflow import shards
+from ichflow.resume import ResumeFile
+from support import ROOT
+from test_training import TINY, blob_shard
+
+PROGRAM = textwrap.dedent(
+    """
+    import json, logging, os, sys, tempfile
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "2"}
+    sys.path.append(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
+    from pathlib import Path
+    import numpy as np
+    from ichflow import training
+    from ichflow.recipes import Recipe
+    from ichflow.resume import ResumeFile
+    folder, output = Path(sys.argv[2]), Path(sys.argv[3])
+    paths = sorted((folder / "shards").iterdir())
+    state = ResumeFile(output / "state.npz", json.dumps({"recipe": json.loads(sys.argv[4])}))
+    with tempfile.TemporaryDirectory(dir=output) as scratch:
+        model, facts, history = training.train(
+            Recipe.from_json(sys.argv[4]), paths[:4], paths[4:], scratch, state, workers=2
+        )
+    np.savez(output / "weights.npz", *model.get_weights())
+    (output / "history.json").write_text(json.dumps([history, facts["best_epoch"]]))
+    """
+)
+# All that has a state of its own: dropout, batch normalization, augmentation, the halving of the learning rate
+RECIPE = TINY.as_dict() | {"dropout": 0.5, "epochs": 7, "halve_after": 1, "stop_after": 7, "learning_rate": 0.02}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resume")
+    (folder / "shards").mkdir()
+    for number in range(49, 55):
+        shards.write(folder / "shards" / f"{number:03d}.parquet", blob_shard(f"{number:03d}", number % 2))
+    return folder
+
+
+def started(folder, output, recipe):
+    output.mkdir(exist_ok=True)
+    command = [sys.executable, "-c", PROGRAM, str(ROOT / "scripts"), str(folder), str(output), json.dumps(recipe)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def run(folder, output, recipe, until=None, how=None):
+    """Train, to the end or until a line is told; return what was told."""
+    process = started(folder, output, recipe)
+    told = []
+    for line in process.stdout:
+        told.append(line)
+        if until and until in line:
+            os.kill(process.pid, how)
+    process.stdout.close()
+    status = process.wait()
+    assert status == (-how if until else 0), "".join(told)
+    return "".join(told)
+
+
+def test_a_killed_training_ends_as_one_that_was_left_alone(folder):
+    alone, killed = folder / "alone", folder / "killed"
+    run(folder, alone, RECIPE)
+    run(folder, killed, RECIPE, until="training: ", how=signal.SIGKILL)  # before the first epoch
+    assert "going on" not in run(folder, killed, RECIPE, until="epoch 2/7", how=signal.SIGKILL)
+    assert "going on after epoch" in run(folder, killed, RECIPE, until="epoch 5/7", how=signal.SIGTERM)
+    assert "going on after epoch" in run(folder, killed, RECIPE)
+    assert (killed / "history.json").read_text() == (alone / "history.json").read_text()
+    rates = {row["learning_rate"] for row in json.loads((alone / "history.json").read_text())[0]}
+    assert len(rates) > 1  # or the test would not see a schedule that starts over
+    with np.load(alone / "weights.npz") as expected, np.load(killed / "weights.npz") as found:
+        for name in expected.files:
+            np.testing.assert_array_equal(found[name], expected[name])
+    # What a kill leaves in the scratch folder holds no patient's slices
+    assert not [path for path in killed.rglob("*") if path.suffix in (".int16", ".uint8")]
+
+
+@pytest.fixture
+def state(tmp_path):
+    return ResumeFile(tmp_path / "resume" / "state.npz", json.dumps({"recipe": 1, "shards": "a"}))
+
+
+FACTS, ARRAYS = {"rows": [1, 2]}, {"best": [np.arange(5.0)], "variables": [np.eye(2), np.array(3)]}
+
+
+def test_a_state_comes_back_as_it_was_saved_and_leaves_nothing(state):
+    assert state.load() is None
+    state.save(FACTS, ARRAYS)
+    facts, arrays = state.load()
+    assert facts == FACTS
+    for name, group in ARRAYS.items():
+        for one, other in zip(arrays[name], group, strict=True):
+            np.testing.assert_array_equal(one, other)
+    state.remove()
+    assert not state.path.parent.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200, -50])
+def test_a_state_that_was_cut_off_is_set_aside(state, keep, caplog):
+    state.save(FACTS, ARRAYS)
+    state.path.write_bytes(state.path.read_bytes()[:keep])
+    assert state.load() is None
+    assert "damaged" in caplog.text
+    assert state.path.with_name("state-damaged.npz").is_file()
+    assert not state.path.exists()
+
+
+def test_a_wrong_byte_in_a_state_is_noticed(state, caplog):
+    state.save(FACTS, ARRAYS)
+    content = bytearray(state.path.read_bytes())
+    place = content.index(np.float64(4.0).tobytes())
+    content[place + 6] ^= 1
+    state.path.write_bytes(content)
+    assert state.load() is None
+    assert "damaged" in caplog.text
+
+
+def test_a_state_of_another_training_is_set_aside(state, caplog):
+    state.save(FACTS, ARRAYS)
+    other = ResumeFile(state.path, json.dumps({"recipe": 2, "shards": "a"}))
+    assert other.load() is None
+    assert "of another training: recipe differ" in caplog.text
+    assert state.path.with_name("state-other.npz").is_file()
