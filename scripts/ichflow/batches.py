@@ -37,6 +37,10 @@ class SliceStore:
     positive: NDArray[np.bool_]
     owner: NDArray[np.int64]
 
+    def slices_of(self, owner: int) -> slice:
+        """Return where the slices of one shard lie."""
+        return slice(*(int(end) for end in np.searchsorted(self.owner, [owner, owner + 1])))
+
     @classmethod
     def build(cls, paths: Sequence[str | Path], size: int, scratch: str | Path) -> "SliceStore":
         """Copy the slices of all shards into ``scratch``, one shard in memory at a time.
@@ -118,7 +122,7 @@ def _repeated(indices: NDArray[np.int64], count: int, random: np.random.Generato
 
 
 class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
-    """Batches for Keras: images float32 (batch, size, size, windows) in 0…1, masks float32 (batch, size, size, 1).
+    """Batches for Keras: images float32 (batch, size, size, channels) in 0…1, masks float32 (batch, size, size, 1).
 
     Each sample's changes are seeded by epoch and place, so that a run repeats whatever the number of workers.
     """
@@ -162,7 +166,10 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
 
     def _sample(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         position = self._order[place]
-        image = windows.channels(self._store.hu[position], self._recipe.windows)
+        own = self._store.slices_of(int(self._store.owner[position]))
+        image = windows.with_neighbors(
+            self._store.hu[own], position - own.start, self._recipe.windows, self._recipe.neighbors
+        )
         mask = np.array(self._store.mask[position] > 0, dtype=np.uint8)
         if not self._training:
             return image, mask

@@ -22,7 +22,7 @@ def export(keras_path: str | Path, provenance: dict[str, Any], output: str | Pat
     provenance
         What is known of its training; ``recipe`` and ``fold`` are carried along.
     output
-        The ONNX file: input float32 (batch, size, size, windows), output float32 (batch, size, size, 1).
+        The ONNX file: input float32 (batch, size, size, channels), output float32 (batch, size, size, 1).
     """
     model: Any = keras.saving.load_model(keras_path, compile=False)
     content = {"contract": contracts.MODEL, "recipe": provenance["recipe"], "fold": provenance["fold"]}

@@ -40,7 +40,7 @@ class Predictor:
             )
         self.recipe = Recipe(**content["recipe"])
         size = self.recipe.size
-        model.reshape([1, size, size, len(self.recipe.windows)])
+        model.reshape([1, size, size, self.recipe.channels])
         # OpenVINO would compute in bfloat16 where the CPU has it: off by 1e-3 from Keras
         self._compiled = core.compile_model(
             model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
@@ -66,8 +66,9 @@ class Predictor:
         """
         size = self.recipe.size
         result = np.empty((len(hu), size, size), np.float32)
-        for target, source in zip(result, grid.resize_area(hu, size), strict=True):
-            image = windows.channels(source, self.recipe.windows)
+        small = grid.resize_area(hu, size)
+        for position, target in enumerate(result):
+            image = windows.with_neighbors(small, position, self.recipe.windows, self.recipe.neighbors)
             target[:] = self._compiled(image[None])[0][0, :, :, 0]
         if not np.isfinite(result).all():
             raise IchflowError("the network gives probabilities that are NaN: its training diverged; train it again")

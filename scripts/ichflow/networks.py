@@ -41,7 +41,7 @@ def layers(recipe: Recipe) -> Iterator[Layer]:
     each further one; dropout follows the last encoder level and the bottleneck.
     """
     width = [recipe.filters * 2**level for level in range(recipe.levels + 1)]
-    yield Layer(INPUT, 0, len(recipe.windows))
+    yield Layer(INPUT, 0, recipe.channels)
     for level in range(recipe.levels + 1):
         if level:
             yield Layer(DOWNSAMPLE, level, width[level - 1])
@@ -63,13 +63,13 @@ def build(recipe: Recipe) -> Any:
     Returns
     -------
     keras.Model
-        Input float32 (batch, size, size, windows) in 0…1, output float32 (batch, size, size, 1), the probability of
+        Input float32 (batch, size, size, channels) in 0…1, output float32 (batch, size, size, 1), the probability of
         hemorrhage.
     """
     import keras
 
     random = np.random.default_rng(recipe.seed)
-    inputs: Any = keras.Input((recipe.size, recipe.size, len(recipe.windows)))
+    inputs: Any = keras.Input((recipe.size, recipe.size, recipe.channels))
     x, skips = inputs, list[Any]()
     for layer in layers(recipe):
         if layer.kind == DOWNSAMPLE:

@@ -17,6 +17,7 @@ class Recipe:
 
     size: int
     windows: list[str]
+    neighbors: int
     filters: int
     levels: int
     dropout: float
@@ -35,6 +36,11 @@ class Recipe:
     elastic: float
     threshold: float
     seed: int
+
+    @property
+    def channels(self) -> int:
+        """What the network sees of a slice: each window of it and of its neighbors."""
+        return len(self.windows) * (2 * self.neighbors + 1)
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":

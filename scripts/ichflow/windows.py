@@ -37,3 +37,26 @@ def apply_window(hu: NDArray[Any], window: str) -> NDArray[np.float32]:
 def channels(hu: NDArray[Any], windows: Sequence[str]) -> NDArray[np.float32]:
     """Stack windows as last axis: Hounsfield units of shape (…) to float32 (…, len(windows)) in 0…1."""
     return np.stack([apply_window(hu, name) for name in windows], axis=-1)
+
+
+def with_neighbors(hu: NDArray[Any], position: int, windows: Sequence[str], neighbors: int) -> NDArray[np.float32]:
+    """Make what a network sees of one slice: its own windows, with those of the slices next to it on either side.
+
+    Parameters
+    ----------
+    hu
+        Hounsfield units (slice, row, column) of one patient.
+    position
+        0-based index of the slice.
+    windows
+        Names out of :data:`WINDOWS`.
+    neighbors
+        How many slices on either side; beyond the ends the last slice is repeated.
+
+    Returns
+    -------
+    ndarray
+        float32 (row, column, (2 * neighbors + 1) * windows) in 0…1, slices from inferior to superior.
+    """
+    around = np.clip(np.arange(position - neighbors, position + neighbors + 1), 0, len(hu) - 1)
+    return np.concatenate([channels(hu[place], windows) for place in around], axis=-1)

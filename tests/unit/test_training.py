@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from ichflow import batches, export, losses, networks, settings, shards, training
+from ichflow import batches, export, losses, networks, settings, shards, training, windows
 from ichflow.augment import Augmenter
 from ichflow.batches import Batches, SliceStore
 from ichflow.dataset import LABELS
@@ -26,7 +26,15 @@ RECIPES = {
     for name, keys in CONFIG["recipes"].items()
 }
 TINY = dataclasses.replace(
-    RECIPES["unet-small"], size=32, filters=4, levels=2, epochs=40, stop_after=40, learning_rate=0.01, seed=3
+    RECIPES["unet-small"],
+    size=32,
+    neighbors=1,
+    filters=4,
+    levels=2,
+    epochs=40,
+    stop_after=40,
+    learning_rate=0.01,
+    seed=3,
 )
 
 
@@ -98,7 +106,7 @@ def test_the_drawing_is_of_what_is_built():
     model = networks.build(TINY)
     drawn = [layer["channels"] for layer in outline if layer["kind"] in ("convolution", "output")]
     assert drawn == [layer.filters for layer in model.layers if type(layer) is keras.layers.Conv2D]
-    assert outline[0]["channels"] == 3
+    assert outline[0]["channels"] == 9
     assert min(layer["height"] for layer in outline) == 32 // 4
 
 
@@ -155,12 +163,29 @@ def test_batches_repeat_by_seed_and_change_by_epoch(paths, tmp_path):
         np.testing.assert_array_equal(one[index][0], two[index][0])
 
 
+def test_neighbors_are_those_of_the_same_patient_and_end_with_it(paths, tmp_path):
+    """And they are changed as the slice itself is."""
+    store = SliceStore.build(paths, 32, tmp_path)
+    given = Batches(store, dataclasses.replace(TINY, windows=["brain"]), training=False)
+    seen = np.concatenate([given[index][0] for index in range(len(given))])
+    own = windows.apply_window(store.hu, "brain")
+    np.testing.assert_array_equal(seen[..., 1], own)
+    np.testing.assert_array_equal(seen[5, ..., 0], own[4])
+    np.testing.assert_array_equal(seen[5, ..., 2], own[6])
+    np.testing.assert_array_equal(seen[8, ..., 0], own[8])  # the first slice of the second patient
+    np.testing.assert_array_equal(seen[7, ..., 2], own[7])  # the last one of the first
+    flat = dataclasses.replace(store, hu=np.repeat(store.hu[:1], len(store.hu), axis=0))
+    images, _ = Batches(flat, TINY, training=True)[0]
+    for shift in (3, 6):
+        np.testing.assert_allclose(images[..., :3], images[..., shift : shift + 3], atol=1e-6)
+
+
 def test_each_batch_has_its_share_of_hemorrhage(paths, tmp_path):
     store = SliceStore.build(paths, 32, tmp_path)
     given = Batches(store, TINY, training=True)
     for index in range(len(given)):
         images, masks = given[index]
-        assert images.shape == (10, 32, 32, 3)
+        assert images.shape == (10, 32, 32, 9)
         assert 0 <= images.min() <= images.max() <= 1
         assert (masks.max(axis=(1, 2, 3)) > 0).sum() == 5
     every = batches.epoch_order(store, dataclasses.replace(TINY, positive_share=None), 0)
@@ -252,7 +277,8 @@ def test_the_exported_model_agrees_with_keras(trained, exported, paths):
     model, _, _ = trained
     shard = shards.read(paths[0])
     predictor = Predictor(exported, threads=1)
-    images = np.stack([batches.windows.channels(plane, TINY.windows) for plane in shard.hu])
+    places = range(len(shard.hu))
+    images = np.stack([windows.with_neighbors(shard.hu, place, TINY.windows, TINY.neighbors) for place in places])
     expected = model.predict(images, verbose=0)[..., 0]
     found = predictor.probabilities(shard.hu)
     assert expected.max() > 0.5
@@ -270,7 +296,7 @@ def test_a_model_of_another_contract_is_refused(exported, tmp_path):
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, {"ichflow": '{"contract": 99}'})
     onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(IchflowError, match=r"model\.onnx: model of contract version 99, expected 1"):
+    with pytest.raises(IchflowError, match=r"model\.onnx: model of contract version 99, expected 2"):
         Predictor(tmp_path / "model.onnx", threads=1)
 
 
