@@ -12,8 +12,8 @@ with logged(snakemake.log[0]) as tell:
         params.arrived,
         lambda name: ctich.named_patients([name]) <= patients,
         tell,
+        expected=params.names,
         connections=snakemake.config["dataset"]["connections"],
     )
-    download.check_complete(arrived, params.names, params.url)
     # Snakemake deletes the outputs of a job that fails; what arrived stays where it is
     files.link_all(arrived, params.arrived, snakemake.output[0].removesuffix(params.names[0]))

@@ -3,11 +3,16 @@
 from ichflow.job import logged
 
 with logged(snakemake.log[0]) as tell:
+    import json
+
     from ichflow import folder_checks
     from ichflow.files import write_json
 
-    folder = snakemake.params.folder
-    findings = folder_checks.verify_folder(folder) if folder else []
+    about, findings = json.loads(snakemake.params.source), []
+    if "sheet" not in about:
+        findings = folder_checks.verify_folder(about["folder"])
+    elif about["labels"]:
+        findings = folder_checks.verify_labels(about["labels"], snakemake.params.patients)
     for finding in findings:
         tell(f"{finding.verdict}: {finding}")
     write_json(snakemake.output[0], {"findings": [finding.as_json() for finding in findings]})

@@ -9,7 +9,7 @@ with logged(snakemake.log[0]) as tell:
     from ichflow.errors import IchflowError
     from ichflow.files import write_bytes, write_json
 
-    case = intake.read_case(snakemake.params.case, snakemake.wildcards.patient)
+    case = intake.read_case(snakemake.params.source, snakemake.wildcards.patient)
     started = time.perf_counter()
     verified = checks.verify(case)
     seconds, megabytes = time.perf_counter() - started, verified.bytes_read / 1e6

@@ -4,15 +4,17 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from ichflow import ctich, dataset
 from ichflow.errors import IchflowError
-from ichflow.files import whole
+from ichflow.files import whole, write_bytes
 
 AGAIN = "Download it again; the zip of CT-ICH 1.3.1 has about 601 MB"
 _CHUNK = 1 << 20
+_SMALL = 50_000_000
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 class Archive:
@@ -36,7 +38,8 @@ class Archive:
         with _opened(self.path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         root = _root(self.path, entries)
-        self._members = {entry.filename.removeprefix(root): entry for entry in entries if _inside(entry.filename, root)}
+        members = {entry.filename.removeprefix(root): entry for entry in entries if entry.filename.startswith(root)}
+        self._members = {name: entry for name, entry in members.items() if _is_known(name)}
         if locked := [name for name, entry in self._members.items() if entry.flag_bits & 1]:
             raise IchflowError(f"{self.path}: '{locked[0]}' is encrypted; expected the zip as PhysioNet gives it")
 
@@ -47,16 +50,37 @@ class Archive:
 
     @property
     def patients(self) -> list[str]:
-        """All patients of whom there is a scan or a mask."""
-        return dataset.in_order(ctich.named_patients(self._members))
+        """All patients that a file's name, the list of checksums or the table of slice labels speaks of."""
+        checksums, _ = ctich.parse_checksums(self._text(ctich.CHECKSUMS))
+        labeled: set[str] = set()
+        with suppress(IchflowError):  # verification tells what is wrong with the table
+            labeled = set(ctich.parse_diagnosis(self._text(ctich.DIAGNOSIS)).labels)
+        return dataset.in_order(ctich.named_patients([*self._members, *checksums]) | labeled)
 
-    def extract(self, names: Iterable[str], folder: str | Path) -> int:
-        """Write files below a folder, each whole or not at all, and return how many bytes that were.
+    def _text(self, name: str) -> str:
+        """Return the text of a small file; nothing where it is absent, damaged or not small."""
+        entry = self._members.get(name)
+        if entry is None or entry.file_size > _SMALL:
+            return ""
+        with _opened(self.path) as archive:
+            try:
+                return archive.read(entry).decode(errors="replace")
+            except _DAMAGED:
+                return ""
+
+    def extract(self, names: Iterable[str], folder: str | Path) -> list[str]:
+        """Write files below a folder, each whole or not at all.
+
+        Returns
+        -------
+        list of str
+            Files that are damaged in the zip. They are written empty, so that verification sets their patients aside
+            and the others go on.
 
         Raises
         ------
         IchflowError
-            Files in the zip are damaged (all are named), or the disk has no room for them.
+            The disk has no room for them.
         """
         names, folder = sorted(names), Path(folder)
         needed = sum(self._members[name].file_size for name in names)
@@ -67,16 +91,14 @@ class Archive:
                 f"{self.path}. Make room, or run with --directory on another disk."
             )
         with _opened(self.path) as archive:
-            damaged = [name for name in names if not self._write(archive, name, folder / name)]
-        if damaged:
-            raise IchflowError(f"{self.path}: found {', '.join(damaged)} damaged (checksum or length). {AGAIN}.")
-        return needed
+            return [name for name in names if not self._write(archive, name, folder / name)]
 
     def _write(self, archive: zipfile.ZipFile, name: str, target: Path) -> bool:
         try:
             with archive.open(self._members[name]) as source, whole(target) as temporary, temporary.open("wb") as file:
                 shutil.copyfileobj(source, file, _CHUNK)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        except _DAMAGED:
+            write_bytes(target, b"")
             return False
         return True
 
@@ -125,8 +147,6 @@ def _root(path: Path, entries: list[zipfile.ZipInfo]) -> str:
     return "" if root == "." else f"{root}/"
 
 
-def _inside(name: str, root: str) -> bool:
-    """Whether a member lies in the dataset's folder by a plain relative path, so that it cannot land elsewhere."""
-    relative = name.removeprefix(root)
-    parts = relative.split("/")
-    return name.startswith(root) and not {"", ".", ".."} & set(parts) and not {"\\", ":"} & set(relative)
+def _is_known(name: str) -> bool:
+    """Whether a member is a file that the dataset has: no other is unpacked, so that nothing can land elsewhere."""
+    return name in (*ctich.TABLES, *ctich.ACCOMPANYING) or bool(ctich.named_patients([name]))

@@ -3,7 +3,7 @@
 What each finding means and what follows from it stands in :data:`ichflow.findings.KINDS`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from ichflow import contracts, dataset, findings, thumbnails, voxels
-from ichflow.dataset import LABELS, MASK, SCAN, SUBTYPES, Case, SliceLabels
-from ichflow.findings import SET_ASIDE, Finding
+from ichflow.dataset import LABELS, MASK, ROLES, SCAN, SUBTYPES, Case, SliceLabels
+from ichflow.findings import SET_ASIDE, Finding, listed
 from ichflow.volume import UnreadableVolumeError, Volume, read
-from ichflow.voxels import HIGHEST_HU, LOWEST_HU, MaskCount, ScanCount
+from ichflow.voxels import HIGHEST_HU, LOWEST_HU, MANY, MaskCount, ScanCount
 
 AIR_HU = -200  # any scan with air around or within the head has voxels below this
 BONE_HU = 300  # and any with a skull has voxels above this
 TISSUE_HU = (-100, 200)  # the median of a whole head lies near 40, between fat and bone
+BRAIN_HU = (15, 60)  # and that of a brain without skull between these, with some voxels above
 MASK_TOLERANCES = {1.0: 0.02, 255.0: 1.0}  # by highest value: masks scaled from int16 extremes are not exact
 OBLIQUE_DEGREES = 10
 FIELD_MM, SPACING_MM = (80, 600), (0.2, 15)  # of head CTs, a newborn's and a whole gantry's width included
@@ -113,9 +114,9 @@ def _read(result: Verification) -> dict[str, Volume]:
     volumes: dict[str, Volume] = {}
     with ThreadPoolExecutor(2) as pool:
         running = {role: pool.submit(read, path) for role, path in result.case.paths.items()}
-    for role, future in running.items():
+    for role in ROLES:
         try:
-            found = volumes[role] = future.result()
+            found = volumes[role] = running[role].result()
         except UnreadableVolumeError as error:
             if role == SCAN and result.case.problem:
                 result.add("dicom_unusable", role, result.case.problem, "one CT series")
@@ -123,6 +124,8 @@ def _read(result: Verification) -> dict[str, Volume]:
                 result.add(error.code, role, error.found, f"a readable NIfTI file with the {role}")
             continue
         result.sources[role] = found.sha256
+        if role == SCAN:
+            result.facts["content_sha256"] = found.content_sha256
         result.bytes_read += found.size
         _check_checksum(result, role, found)
     return volumes
@@ -142,13 +145,25 @@ def _usable(result: Verification, volumes: dict[str, Volume]) -> dict[str, Volum
     """Keep the volumes whose voxels have a place."""
     kept: dict[str, Volume] = {}
     for role, found in volumes.items():
-        if len(found.shape) != 3 or 0 in found.shape:
+        if len(found.shape) != 3 or min(found.shape) < 1:
             result.add("not_three_axes", role, f"shape {found.shape}", "three axes")
         elif not found.geometry.is_usable:
             result.add("geometry_unusable", role, "an affine that is not finite or has no inverse", "voxels to mm")
+        elif role == SCAN and (size := _impossible_size(found)):
+            result.add("geometry_unusable", role, size, "a head in millimetres")
         else:
             kept[role] = found
     return kept
+
+
+def _impossible_size(scan: Volume) -> str:
+    """Describe a scan that no unit but a wrong one can explain; an empty string for any other."""
+    between, row, column = scan.geometry.spacing_mm
+    _, rows, columns = scan.geometry.display_shape
+    (low, high), (near, far) = FIELD_MM, SPACING_MM
+    sizes = (rows * row / high, columns * column / high, between / far, low / (rows * row), low / (columns * column))
+    wrong = max(*sizes, near / between) > 10
+    return f"slices of {rows * row:.3g} × {columns * column:.3g} mm, {between:.3g} mm apart" if wrong else ""
 
 
 def _counts(result: Verification, volumes: dict[str, Volume]) -> dict[str, Any]:
@@ -188,7 +203,9 @@ def _describe_scan(result: Verification, scan: Volume, count: ScanCount) -> None
 
 def _check_geometry(result: Verification, scan: Volume) -> None:
     geometry, usual = scan.geometry, result.case.orientation
-    if usual and geometry.orientation != usual:
+    if not scan.has_orientation:
+        result.add("orientation_unknown", SCAN, "neither qform nor sform", "one of them")
+    elif usual and geometry.orientation != usual:
         result.add("orientation_unusual", SCAN, geometry.orientation, usual)
     if geometry.obliquity_degrees > OBLIQUE_DEGREES:
         result.add("geometry_oblique", SCAN, f"axes tilted by {geometry.obliquity_degrees:.0f}°", "less than 10°")
@@ -201,6 +218,8 @@ def _check_geometry(result: Verification, scan: Volume) -> None:
 
 
 def _check_units(result: Verification, count: ScanCount) -> None:
+    if result.case.resampled:
+        result.add("dicom_resampled", SCAN, result.case.resampled, "a straight grid")
     low, high = count.lowest, count.highest
     # The background of a file without air is mostly exactly 0
     tissue = count.median(AIR_HU, gap=0.5)
@@ -217,7 +236,8 @@ def _other_unit(low: float, high: float, tissue: float) -> str:
         return f"no scanner gives values outside {LOWEST_HU}…{HIGHEST_HU}"
     if low < AIR_HU:
         return "" if TISSUE_HU[0] < tissue < TISSUE_HU[1] else "no head, or the rescale intercept is missing"
-    if 0 < tissue < 80 and high < 500:
+    is_byte = low >= 0 and 250 < high < 256
+    if BRAIN_HU[0] < tissue < BRAIN_HU[1] < high < 500 and not is_byte:
         return ""
     return "it looks like Cormack units" if high > 2000 else "it looks like gray values"
 
@@ -228,7 +248,10 @@ def _describe_mask(result: Verification, count: MaskCount) -> None:
     known = np.array([0.0, *classes]) if classes else np.array([0.0, top])
     distance = np.abs(count.values[:, None] - known[None]).min(axis=1)
     odd = distance > MASK_TOLERANCES[top]
-    if odd.any():
+    if count.distinct > MANY:
+        found = f"{count.distinct} values from {count.values[0]:g} to {count.values[-1]:g}"
+        result.add("mask_values", MASK, found, ", ".join(f"{value:g}" for value in known))
+    elif odd.any():
         examples = ", ".join(f"{value:g}" for value in count.values[odd][:3])
         number = int(count.pixels[:, odd].sum())
         expected = ", ".join(f"{value:g}" for value in known)
@@ -255,7 +278,8 @@ def _compare(result: Verification, volumes: dict[str, Volume], count: MaskCount)
     outside = voxels.marked_hu_below(volumes[SCAN], volumes[MASK], count, AIR_HU)
     if outside > OUTSIDE_SHARE * pixels:
         found = f"{100 * outside / pixels:.0f} % of {pixels} voxels in air"
-        result.add("mask_outside_head", MASK, found, "hemorrhage within the head")
+        code = "mask_in_air" if 2 * outside > pixels else "mask_outside_head"
+        result.add(code, MASK, found, "hemorrhage within the head")
     if result.case.mask_classes:
         present = {name: count.pixels[:, _at(count, value)] for value, name in result.case.mask_classes.items()}
         result.facts["labels"] = {
@@ -276,6 +300,7 @@ def _picture(result: Verification, scan: Volume, mask: Volume | None) -> None:
 
 def _check_labels(result: Verification) -> None:
     case, slices = result.case, result.facts.get("slices")
+    result.facts["known_labels"] = sorted(case.known_labels | set(case.mask_classes.values()))
     if case.has_table and not case.slice_labels:
         result.findings.append(_table_finding("labels_missing", f"no row of patient {case.patient}", "a row a slice"))
     if slices and case.slice_labels:
@@ -283,6 +308,7 @@ def _check_labels(result: Verification) -> None:
         result.facts["labels"] = {
             label: [n for n, at in enumerate(dataset.labels_at(case.slice_labels, slices), 1) if label in at.found]
             for label in LABELS
+            if label in case.known_labels
         }
     result.facts["patient_labels"] = sorted(_patient_labels(result))
     if "mask_pixels" in result.facts and slices == len(result.facts["mask_pixels"]):
@@ -296,16 +322,15 @@ def _patient_labels(result: Verification) -> set[str]:
 
 def _check_table(case: Case, slices: int) -> Iterator[Finding]:
     of_patient = f"of patient {case.patient}"
-    if set(case.slice_labels) != set(range(1, slices + 1)):
+    every = set(range(1, slices + 1))
+    if set(case.slice_labels) - every or (case.labels_every_slice and every - set(case.slice_labels)):
         low, high = min(case.slice_labels), max(case.slice_labels)
         found = f"{len(case.slice_labels)} rows {of_patient}, slices {low} to {high}"
         yield _table_finding("slice_count", found, f"{slices} as in the scan")
     if case.repeated:
-        yield _table_finding(
-            "labels_repeated", f"slices {_listed(case.repeated)} {of_patient} again", "one row a slice"
-        )
+        yield _table_finding("labels_repeated", f"slices {listed(case.repeated)} {of_patient} again", "one row a slice")
     if odd := [number for number, at in sorted(case.slice_labels.items()) if at.contradict]:
-        found = f"'no hemorrhage' at odds with the subtypes on slices {_listed(odd)} {of_patient}"
+        found = f"'no hemorrhage' at odds with the subtypes on slices {listed(odd)} {of_patient}"
         yield _table_finding("labels_contradict", found, "either of them")
 
 
@@ -321,7 +346,7 @@ def _check_agreement(result: Verification) -> None:
         bleeding = bool(case.patient_labels & set(SUBTYPES))
         if bleeding and not any(pixels):
             result.add("label_without_mask", MASK, "nothing marked", "a mask, as the patient is labeled")
-        if any(pixels) and not bleeding:
+        if any(pixels) and not bleeding and case.knows_subtypes:
             result.add("mask_without_label", MASK, "a mask", "none, as the patient is labeled")
 
 
@@ -330,12 +355,6 @@ def _check_slices(result: Verification, labels: list[SliceLabels], pixels: list[
     label_only = [n for n, (at, count) in enumerate(pairs, 1) if at.has_hemorrhage and not count]
     mask_only = [n for n, (at, count) in enumerate(pairs, 1) if count and not at.has_hemorrhage]
     if label_only:
-        result.add("label_without_mask", MASK, f"nothing marked on slices {_listed(label_only)}", "a mask, as labeled")
-    if mask_only:
-        result.add("mask_without_label", MASK, f"a mask on slices {_listed(mask_only)}", "none, as labeled")
-
-
-def _listed(numbers: Iterable[int], most: int = 12) -> str:
-    numbers = list(numbers)
-    shown = ", ".join(map(str, numbers[:most]))
-    return shown if len(numbers) <= most else f"{shown} and {len(numbers) - most} more"
+        result.add("label_without_mask", MASK, f"nothing marked on slices {listed(label_only)}", "a mask, as labeled")
+    if mask_only and result.case.knows_subtypes:
+        result.add("mask_without_label", MASK, f"a mask on slices {listed(mask_only)}", "none, as labeled")

@@ -23,6 +23,7 @@ CHECKSUMS = "SHA256SUMS.txt"
 DIAGNOSIS = "hemorrhage_diagnosis_raw_ct.csv"
 DEMOGRAPHICS = "Patient_demographics.csv"
 TABLES = (CHECKSUMS, DIAGNOSIS, DEMOGRAPHICS)
+ACCOMPANYING = ("LICENSE.txt", "Read_me.txt", "ct_ich.yml", "split_raw_data.py")
 ORIENTATION = "LAS"
 ACCESS = (
     "CT-ICH needs a PhysioNet account and a signed data use agreement (https://physionet.org/content/ct-ich/1.3.1/)"
@@ -43,7 +44,9 @@ DIAGNOSIS_COLUMNS = (
     "Fracture_Yes_No",
 )
 
-_VOLUME_FILE = re.compile(rf"(?:{SCANS}|{MASKS})/(\d{{3,}})\.nii(?:\.gz)?$")
+_VOLUME_FILE = re.compile(rf"(?:{SCANS}|{MASKS})/([0-9]{{3,}})\.nii(?:\.gz)?$")
+_NUMBER = re.compile(r"[0-9]{1,6}(?:\.0*)?")  # as spreadsheets write whole numbers
+OLDEST_YEARS = 130
 _CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64})\s+\*?(\S.*?)\s*")
 
 
@@ -156,6 +159,13 @@ def _names(folder: Path) -> tuple[list[str], dict[str, str]]:
     return files, read_checksums(folder)[0]
 
 
+def listing(folder: str | Path) -> list[str]:
+    """List the files that lie where a dataset has some; hidden ones are left by file managers and copy tools."""
+    places = (Path(folder), *(Path(folder, part) for part in PARTS.values()))
+    files = (path for place in places for path in _entries(place) if path.is_file() and not path.name.startswith("."))
+    return sorted(path.relative_to(folder).as_posix() for path in files)
+
+
 def named_patients(names: Iterable[str]) -> set[str]:
     """Return the patients of those relative paths that are names of a scan or mask."""
     return {match[1] for name in names if (match := _VOLUME_FILE.match(name))}
@@ -184,11 +194,14 @@ def read_checksums(folder: str | Path) -> tuple[dict[str, str], list[int]]:
         Numbers of the lines that are no checksum with a path.
     """
     path = Path(folder) / CHECKSUMS
-    if not path.is_file():
-        return {}, []
+    return parse_checksums(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else ({}, [])
+
+
+def parse_checksums(text: str) -> tuple[dict[str, str], list[int]]:
+    """Read the content of ``SHA256SUMS.txt``, see :func:`read_checksums`."""
     checksums: dict[str, str] = {}
     malformed: list[int] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if match := _CHECKSUM_LINE.fullmatch(line):
             checksums[match[2].removeprefix("./")] = match[1].lower()
         elif line.strip():
@@ -204,21 +217,28 @@ def read_diagnosis(folder: str | Path) -> Diagnosis:
     IchflowError
         The table is absent, cannot be read, lacks a column, or holds a value that is no number.
     """
-    path = Path(folder) / DIAGNOSIS
-    text = _read_table(path)
+    return parse_diagnosis(_read_table(Path(folder) / DIAGNOSIS))
+
+
+def parse_diagnosis(text: str) -> Diagnosis:
+    """Read the content of the table of slice labels, see :func:`read_diagnosis`."""
     diagnosis = Diagnosis(has_mark=text.startswith("\ufeff"))
-    reader = csv.DictReader(text.removeprefix("\ufeff").splitlines(keepends=True))
-    missing = [name for name in DIAGNOSIS_COLUMNS if name not in (reader.fieldnames or ())]
+    try:
+        reader = csv.DictReader(text.removeprefix("\ufeff").splitlines(keepends=True))
+        header, rows = reader.fieldnames or (), [(reader.line_num, row) for row in reader]
+    except csv.Error:
+        raise IchflowError(f"{DIAGNOSIS}: no table of commas and quotes; expected the original one.") from None
+    missing = [name for name in DIAGNOSIS_COLUMNS if name not in header]
     if missing:
         raise IchflowError(
-            f"{path.name}: column {', '.join(missing)} not found; expected {', '.join(DIAGNOSIS_COLUMNS)}. "
+            f"{DIAGNOSIS}: column {', '.join(missing)} not found; expected {', '.join(DIAGNOSIS_COLUMNS)}. "
             "Take the table from the original download."
         )
-    for row in reader:
+    for line, row in rows:
         if not (row["PatientNumber"] or "").strip():
-            diagnosis.without_patient.append(reader.line_num)
+            diagnosis.without_patient.append(line)
             continue
-        patient, position, labels = _slice_labels(row, path, reader.line_num)
+        patient, position, labels = _slice_labels(row, line)
         known = diagnosis.labels.setdefault(patient, {})
         if position in known:
             diagnosis.repeated.setdefault(patient, []).append(position)
@@ -239,15 +259,19 @@ def read_demographics(folder: str | Path) -> dict[str, Person]:
         The table is absent, cannot be read, or does not begin with number, age and gender.
     """
     path = Path(folder) / DEMOGRAPHICS
-    rows = list(csv.reader(_read_table(path).removeprefix("\ufeff").splitlines(keepends=True)))
+    try:
+        rows = list(csv.reader(_read_table(path).removeprefix("\ufeff").splitlines(keepends=True)))
+    except csv.Error:
+        raise IchflowError(f"{path.name}: no table of commas and quotes; expected the original one.") from None
     head = [name.strip().lower() for name in (rows[0] if rows else [])[:3]]
     if len(head) < 3 or not ("patient" in head[0] and head[1].startswith("age") and head[2].startswith(("gen", "sex"))):
         raise IchflowError(
             f"{path.name}: the first columns are not the patient's number, age and gender; expected the header of the "
             "original table. Take it from the original download."
         )
-    people = [row for row in rows if len(row) >= 3 and row[0].strip().isdecimal()]
-    return {f"{int(row[0]):03d}": Person(_number(row[1]), _sex(row[2])) for row in people}
+    people = [row for row in rows if len(row) >= 3 and _NUMBER.fullmatch(row[0].strip())]
+    # The first row of a patient counts, as in the table of slice labels
+    return {f"{int(float(row[0])):03d}": Person(_age(row[1]), _sex(row[2])) for row in reversed(people)}
 
 
 def _read_table(path: Path) -> str:
@@ -259,26 +283,28 @@ def _read_table(path: Path) -> str:
         raise IchflowError(f"{path.name}: cannot be read ({error.strerror}); expected a file you may read.") from None
 
 
-def _slice_labels(row: dict[str, str], path: Path, number: int) -> tuple[str, int, SliceLabels]:
-    try:
-        flags = {name: bool(int(float(row[name] or 0))) for name in DIAGNOSIS_COLUMNS[2:]}
-        patient, position = f"{int(float(row['PatientNumber'])):03d}", int(float(row["SliceNumber"]))
-    except (TypeError, ValueError):
+def _slice_labels(row: dict[str, str], line: int) -> tuple[str, int, SliceLabels]:
+    values = {name: (row[name] or "").strip() for name in DIAGNOSIS_COLUMNS}
+    flags = {name: values[name] or "0" for name in DIAGNOSIS_COLUMNS[2:]}
+    if None in row.values() or not all(_NUMBER.fullmatch(text) for text in (values | flags).values()):
         raise IchflowError(
-            f"{path.name}, line {number}: a value is no number; expected whole numbers in every column. "
-            "Take the table from the original download."
-        ) from None
-    found = {name for name in SUBTYPES if flags[name.capitalize()]}
-    if flags["Fracture_Yes_No"]:
+            f"{DIAGNOSIS}, line {line}: a value is no whole number, or missing; expected whole numbers in every "
+            "column. Take the table from the original download."
+        )
+    found = {name for name in SUBTYPES if float(flags[name.capitalize()])}
+    if float(flags["Fracture_Yes_No"]):
         found.add("fracture")
-    return patient, position, SliceLabels(frozenset(found), flags["No_Hemorrhage"])
+    patient = f"{int(float(values['PatientNumber'])):03d}"
+    labels = SliceLabels(frozenset(found), bool(float(flags["No_Hemorrhage"])))
+    return patient, int(float(values["SliceNumber"])), labels
 
 
-def _number(text: str) -> float | None:
+def _age(text: str) -> float | None:
     try:
-        return float(text)
+        age = float(text)
     except ValueError:
         return None
+    return age if 0 <= age < OLDEST_YEARS else None
 
 
 def _sex(text: str) -> str | None:

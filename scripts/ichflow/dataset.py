@@ -67,10 +67,16 @@ class Case:
         Labels of the patient as a whole; None where only slices are labeled.
     mask_classes
         What each mask value above 0 means, a name out of :data:`SUBTYPES`; empty for a binary mask.
+    known_labels
+        The labels that the dataset speaks of; what it says nothing of is unknown, and not absent.
+    labels_every_slice
+        Whether every slice has to have a row; otherwise one without a row has no finding.
     person
         Age and sex.
     problem
         Why there is no scan, where that is known already; empty otherwise.
+    resampled
+        Why the slices of a DICOM series were resampled; empty where they were not.
     """
 
     patient: str
@@ -83,8 +89,16 @@ class Case:
     repeated: tuple[int, ...] = ()
     patient_labels: frozenset[str] | None = None
     mask_classes: dict[int, str] = field(default_factory=dict[int, str])
+    known_labels: frozenset[str] = frozenset(LABELS)
+    labels_every_slice: bool = True
     person: Person = Person()
     problem: str = ""
+    resampled: str = ""
+
+    @property
+    def knows_subtypes(self) -> bool:
+        """Whether a patient without any subtype is one without hemorrhage."""
+        return set(SUBTYPES) <= self.known_labels
 
 
 def in_order(patients: Iterable[str]) -> list[str]:
@@ -113,8 +127,8 @@ def chosen(present: list[str], wanted: list[int | str]) -> list[str]:
     IchflowError
         A named patient is not in the dataset.
     """
-    by_number = {_unpadded(patient): patient for patient in present}
-    named = {str(name): by_number.get(_unpadded(str(name))) for name in wanted}
+    exact, by_number = set(present), {_unpadded(patient): patient for patient in present}
+    named = {str(name): str(name) if str(name) in exact else by_number.get(_unpadded(str(name))) for name in wanted}
     if absent := in_order(name for name, found in named.items() if found is None):
         raise IchflowError(
             f"dataset.patients: no patient {', '.join(absent)} in the dataset; expected some of the "
@@ -125,4 +139,4 @@ def chosen(present: list[str], wanted: list[int | str]) -> list[str]:
 
 
 def _unpadded(name: str) -> str:
-    return str(int(name)) if name.isdecimal() else name
+    return name.lstrip("0") if name.isdecimal() else name

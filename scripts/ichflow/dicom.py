@@ -6,6 +6,7 @@ volume is preferred, unless the mask was drawn on the slices as the scanner gave
 
 import gzip
 import io
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,10 @@ from nibabel.filebasedimages import ImageFileError
 from ichflow.errors import IchflowError
 from ichflow.files import write_bytes
 
+log = logging.getLogger(__name__)
+
 _CORRECTED = re.compile(r"_(?:Tilt|Eq)(?:_|$)")
+_CORRECTIONS = {"_Tilt": "a tilted gantry", "_Eq": "uneven distances of slices"}
 _TAGS = ("descrip", "aux_file", "db_name", "intent_name")
 _FEWEST_SLICES = 3  # of a volume that stands beside localizers
 
@@ -39,7 +43,7 @@ def convert(series: str | Path, mask: str | Path | None, output: str | Path) -> 
     Returns
     -------
     str
-        What dcm2niix did, in one word: ``plain``, or ``corrected`` for gantry tilt or uneven slices.
+        What dcm2niix corrected: ``a tilted gantry``, ``uneven distances of slices``, or nothing.
 
     Raises
     ------
@@ -50,19 +54,22 @@ def convert(series: str | Path, mask: str | Path | None, output: str | Path) -> 
         volumes = _converted(Path(series), Path(folder))
         chosen = _choose(volumes, _shape(mask) if mask else None)
         _write(chosen, output)
-        return "corrected" if _CORRECTED.search(chosen.stem) else "plain"
+        return " and ".join(told for mark, told in _CORRECTIONS.items() if mark in chosen.stem)
 
 
 def _converted(series: Path, folder: Path) -> list[Path]:
     """Run dcm2niix; return the volumes of the one series, corrected ones first."""
     # Signed integers, since dcm2niix corrects the tilt of no others
-    options = ["-b", "n", "-z", "n", "-l", "n", "-f", "series%s", "-o", str(folder), str(series)]
-    ran = dcm2niix.main(options, capture_output=True, text=True)
+    options = ["-b", "n", "-z", "n", "-l", "n", "-f", "series%s", "-o", str(folder), str(series.absolute())]
+    ran = dcm2niix.main(options, capture_output=True, text=True, errors="replace")
+    log.info("%s%s", ran.stdout, ran.stderr)
     volumes = sorted(folder.glob("*.nii"))
     if len(volumes) > 1:
         volumes = [path for path in volumes if (_shape(path) or (0, 0, 0))[2] >= _FEWEST_SLICES] or volumes
     if not volumes:
-        raise IchflowError(f"no CT series that dcm2niix can convert (it ended with status {ran.returncode})")
+        raise IchflowError(
+            f"no CT series that dcm2niix can convert (status {ran.returncode}; its words are in the log)"
+        )
     found = sorted({re.split(r"_(?:Tilt|Eq)(?:_|$)", path.stem)[0] for path in volumes})
     if len(found) > 1:
         raise IchflowError(f"{len(found)} volumes ({', '.join(found)})")

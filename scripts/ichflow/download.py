@@ -65,6 +65,7 @@ def fetch(
     wanted: Callable[[str], bool],
     tell: Callable[[str], None],
     *,
+    expected: Iterable[str] = (),
     connections: int = 4,
     attempts: int = 8,
     backoff_s: float = 1.0,
@@ -87,6 +88,8 @@ def fetch(
         Asked with each listed path, and with ``SHA256SUMS.txt``, which is fetched anew each time.
     tell
         Called, in the calling thread, with each line for the user.
+    expected
+        Relative paths that the list has to have; nothing is fetched if it lacks one.
     connections
         Most files fetched at once; at least 1.
     attempts
@@ -120,6 +123,7 @@ def fetch(
     run = _Run(base, Path(folder), auth, source, attempts, backoff_s, longest_wait_s, timeout_s)
     checksums = _fetched_list(run, tell)
     listed = _listed(checksums.decode(errors="replace"), base + CHECKSUMS)
+    _check_complete(listed, expected, base)
     todo = {name: digest for name, digest in listed.items() if name != CHECKSUMS and wanted(name)}
     with _alone(run.folder):
         present: dict[str, str] = {}
@@ -135,27 +139,11 @@ def fetch(
     return present | todo
 
 
-def check_complete(listed: Iterable[str], expected: Iterable[str], url: str) -> None:
-    """Refuse a dataset whose list of checksums lacks a file that it should have.
-
-    Parameters
-    ----------
-    listed
-        Relative paths that were listed and fetched.
-    expected
-        Relative paths that have to be there.
-    url
-        Where they come from.
-
-    Raises
-    ------
-    IchflowError
-        With every path that is not listed.
-    """
-    missing = sorted(set(expected) - set(listed))
+def _check_complete(listed: Iterable[str], expected: Iterable[str], base: str) -> None:
+    missing = sorted(set(expected) - {*listed, CHECKSUMS})
     if missing:
         raise IchflowError(
-            f"{url}: {CHECKSUMS} does not list {', '.join(missing)}; expected it for the patients of this run. "
+            f"{base}{CHECKSUMS} does not list {', '.join(missing)}; expected it for the patients of this run. "
             "Name only patients in dataset.patients that the dataset has."
         )
 

@@ -26,12 +26,16 @@ KINDS = {
     "file_empty": Kind(SET_ASIDE, "a file has no bytes", FETCH),
     "file_damaged": Kind(SET_ASIDE, "a header is damaged, or the file is no NIfTI", FETCH),
     "file_truncated": Kind(SET_ASIDE, "data or a gzip stream end too early", FETCH),
+    "dicom_resampled": Kind(ACCEPT, "slices of a tilted gantry or at uneven distances were resampled", ASK),
     "dicom_unusable": Kind(SET_ASIDE, "DICOM files do not give one volume", "name the folder of one CT series"),
     "checksum_wrong": Kind(SET_ASIDE, "a file is not the one that the list of checksums names", FETCH),
     "checksum_unlisted": Kind(WARN, "the list of checksums lacks a file", "take the list of the original download"),
     # Grid and values
     "not_three_axes": Kind(SET_ASIDE, "a volume has not three axes", "take one volume of the series"),
-    "geometry_unusable": Kind(SET_ASIDE, "an affine is not finite or has no inverse", "convert the scan again"),
+    "geometry_unusable": Kind(
+        SET_ASIDE, "an affine leads nowhere, or its unit is no millimetre", "convert the scan again"
+    ),
+    "orientation_unknown": Kind(WARN, "a header does not say how the axes run; LAS is assumed", ASK),
     "geometry_oblique": Kind(WARN, "axes are tilted by more than 10°; the nearest ones are used", ASK),
     "spacing_unusual": Kind(WARN, "voxels are of no size that a head CT has", "check the unit of the header"),
     "orientation_unusual": Kind(WARN, "axes run otherwise than in the published dataset; they are turned", ASK),
@@ -41,8 +45,14 @@ KINDS = {
     # The mask
     "shape_mismatch": Kind(SET_ASIDE, "mask and scan have different shapes", "take the mask of this scan"),
     "geometry_mismatch": Kind(SET_ASIDE, "mask and scan lie apart", "take the mask of this scan"),
-    "mask_values": Kind(SET_ASIDE, "a mask has values of no known meaning", "name them in dataset.mask_classes"),
+    "mask_values": Kind(
+        SET_ASIDE,
+        "a mask has values of no known meaning",
+        "take a mask of 0 and 1, or, with a sheet, name them in dataset.mask_classes",
+    ),
+    "mask_in_air": Kind(SET_ASIDE, "over half of the mask lies in air", "take the mask of this scan"),
     "mask_outside_head": Kind(WARN, "over 5 % of the mask lie in air", ASK),
+    "scan_repeated": Kind(WARN, "two patients have the same scan; a split that parts them stops", "keep one of them"),
     # Labels
     "labels_missing": Kind(WARN, "the table has no row of a patient", "take the table of the original download"),
     "labels_repeated": Kind(WARN, "slices have several rows; the first counts", "remove the others"),
@@ -94,6 +104,13 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain data."""
         return asdict(self) | {"verdict": self.verdict, "message": str(self)}
+
+
+def listed(items: Iterable[object], most: int = 12) -> str:
+    """Join some items, and say how many more there are."""
+    names = [str(item) for item in items]
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def worst(found: Iterable[Finding]) -> str:

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ichflow import ctich
+from ichflow import ctich, sheet
 from ichflow.ctich import CHECKSUMS, DEMOGRAPHICS, DIAGNOSIS, Diagnosis
 from ichflow.errors import IchflowError
 from ichflow.files import sha256
-from ichflow.findings import Finding
+from ichflow.findings import Finding, listed
 
-# Beside the tables, version 1.3.1 has these
-ACCOMPANYING = ("LICENSE.txt", "Read_me.txt", "ct_ich.yml", "split_raw_data.py")
 MOST_TOLD = 20
 
 
@@ -34,26 +32,26 @@ def _check_list(folder: Path, malformed: list[int]) -> Iterator[Finding]:
     if not (folder / CHECKSUMS).is_file():
         yield Finding("checksums_missing", CHECKSUMS, "no such file", "a SHA-256 for each file")
     if malformed:
-        found = f"line {_listed(map(str, malformed))} without checksum and path"
+        found = f"line {listed(malformed, MOST_TOLD)} without checksum and path"
         yield Finding("checksums_malformed", CHECKSUMS, found, "lines of 64 hexadecimal digits, two spaces and a path")
 
 
 def _check_files(folder: Path, checksums: dict[str, str]) -> Iterator[Finding]:
-    present = {path.relative_to(folder).as_posix() for path in _files(folder)}
+    present = set(ctich.listing(folder))
     volumes = {name for name in present if ctich.named_patients([name])}
-    known = {*checksums, *ctich.TABLES, *ACCOMPANYING}
-    for name in sorted(present - volumes - known)[:MOST_TOLD]:
+    known = {*checksums, *ctich.TABLES, *ctich.ACCOMPANYING}
+    for name in _cut(present - volumes - known):
         yield Finding("extra_file", name, "a file of no known name", "scans, masks, tables and what accompanies them")
-    listed = {name for name in checksums if not ctich.named_patients([name]) and name not in ctich.TABLES}
-    for name in sorted(listed - present)[:MOST_TOLD]:
+    others = {name for name in checksums if not ctich.named_patients([name]) and name not in ctich.TABLES}
+    for name in _cut(others - present):
         yield Finding("listed_missing", name, "no such file", f"it is listed in {CHECKSUMS}")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Files where the dataset has some; hidden ones are left by file managers and copy tools."""
-    for place in (folder, *(folder / part for part in ctich.PARTS.values())):
-        if place.is_dir():
-            yield from (path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
+def _cut(names: set[str]) -> list[str]:
+    """Keep as many names as a person reads, and say how many more there are."""
+    if len(names) <= MOST_TOLD:
+        return sorted(names)
+    return [*sorted(names)[:MOST_TOLD], f"{len(names) - MOST_TOLD} more"]
 
 
 def _check_tables(folder: Path, checksums: dict[str, str]) -> Iterator[Finding]:
@@ -76,11 +74,26 @@ def _check_diagnosis(diagnosis: Diagnosis) -> Iterator[Finding]:
     if not diagnosis.has_mark:
         yield Finding("table_without_mark", DIAGNOSIS, "no byte order mark", "one, as in the original")
     if lines := diagnosis.without_patient:
-        found = f"no patient number on line {_listed(map(str, lines))}"
+        found = f"no patient number on line {listed(lines, MOST_TOLD)}"
         yield Finding("rows_without_patient", DIAGNOSIS, found, "a patient number in every row")
 
 
-def _listed(items: Iterable[str]) -> str:
-    items = list(items)
-    shown = ", ".join(items[:MOST_TOLD])
-    return shown if len(items) <= MOST_TOLD else f"{shown} and {len(items) - MOST_TOLD} more"
+def verify_labels(path: str | Path, patients: Iterable[str]) -> list[Finding]:
+    """Check the table of slice labels that goes with a sheet, as a whole.
+
+    Parameters
+    ----------
+    path
+        The table; it is only read.
+    patients
+        Those of the sheet.
+    """
+    name = Path(path).name
+    try:
+        strangers = sheet.check_labels(path, patients)
+    except IchflowError as error:
+        return [Finding("table_unreadable", name, str(error), "a table as docs/data.md describes it")]
+    if strangers:
+        found = f"rows of {listed(strangers)}"
+        return [Finding("rows_without_patient", name, found, "rows of patients that the sheet has")]
+    return []

@@ -3,9 +3,11 @@
 The Snakefile opens a source once, scripts get the case of one patient as JSON. Nothing heavy is imported.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +55,17 @@ class FolderSource:
         """
         return [f"{self.folder}/{name}" for role in ctich.PARTS if self._has(name := self._name(patient, role))]
 
-    def case(self, patient: str) -> str:
-        """Return what :func:`case` needs, as JSON."""
+    def description(self) -> str:
+        """Return what :func:`read_case` needs, as JSON."""
         return json.dumps({"folder": self.folder})
+
+    def digest(self, patient: str) -> str:
+        """Return what changes when something else but a file says something else of a patient."""
+        return ""
+
+    def listing(self) -> str:
+        """Return a digest of the names in the folder, as far as it lies there already."""
+        return _digest(ctich.listing(self.folder)) if self.names is None else ""
 
     def _name(self, patient: str, role: str) -> str:
         plain = f"{ctich.PARTS[role]}/{patient}.nii"
@@ -73,6 +83,8 @@ class SheetSource:
 
     Attributes
     ----------
+    sheet
+        Path of the sheet.
     rows
         Patient to row.
     root
@@ -85,6 +97,7 @@ class SheetSource:
         What each mask value above 0 means.
     """
 
+    sheet: str
     rows: dict[str, dict[str, Any]]
     root: str
     converted: str
@@ -118,24 +131,36 @@ class SheetSource:
         scan = self._path(patient, "ct")
         return [str(scan), *present] if is_readable(scan) else present
 
-    def case(self, patient: str) -> str:
-        """Return what :func:`case` needs, as JSON; it changes with the patient's own row only."""
-        scan, note = str(self._path(patient, "ct")), ""
+    def description(self) -> str:
+        """Return what :func:`read_case` needs, as JSON."""
+        about = asdict(self)
+        del about["rows"]
+        return json.dumps(about, sort_keys=True)
+
+    def digest(self, patient: str) -> str:
+        """Return a digest of a row: Snakemake prints parameters that change, and a row is private."""
+        return _digest([json.dumps(self.rows[patient], sort_keys=True)])
+
+    def listing(self) -> str:
+        """Return nothing: there is no folder as a whole."""
+        return ""
+
+    def case(self, patient: str) -> Case:
+        """Gather what sheet and labels say of a patient; unreadable labels are a finding of the table as a whole."""
+        paths = {SCAN: self._path(patient, "ct"), MASK: self._path(patient, "mask")}
+        note = {"problem": "", "slices": ""}
         if self.series(patient):
-            scan, note = f"{self.converted}/{patient}.nii.gz", f"{self.converted}/{patient}.json"
-        return json.dumps(
-            {
-                "row": self.rows[patient],
-                "paths": {SCAN: scan, MASK: str(self._path(patient, "mask"))},
-                "note": note,
-                "labels": self.labels,
-                "mask_classes": self.mask_classes,
-            },
-            sort_keys=True,
+            paths[SCAN] = Path(self.converted, f"{patient}.nii.gz")
+            note = read_json(Path(self.converted, f"{patient}.json"))
+        labels = None
+        with suppress(IchflowError):
+            labels = sheet.read_labels(self.labels, patient) if self.labels else None
+        return sheet.case(
+            self.rows[patient], paths, labels, self.mask_classes, problem=note["problem"], resampled=note["slices"]
         )
 
     def _path(self, patient: str, column: str) -> Path:
-        return Path(self.root, self.rows[patient][column])
+        return _plain(Path(self.root, self.rows[patient][column]), "dataset.sheet")
 
 
 Source = FolderSource | SheetSource
@@ -165,12 +190,27 @@ def open_source(config: dict[str, Any], resources: str) -> Source:
             patients = dataset.in_order(map(_padded, keys["patients"])) or list(ctich.PUBLISHED_PATIENTS)
             return FolderSource(acquired, patients, _complete(patients))
         case "zip":
-            archive = Archive(keys["zip"])
+            archive = Archive(_plain(Path(keys["zip"]), "dataset.zip"))
             return FolderSource(acquired, archive.patients, archive.names)
         case _ if keys["sheet"]:
             return _open_sheet(keys, resources)
         case _:
+            _plain(Path(keys["folder"]), "dataset.folder")
             return FolderSource(keys["folder"], ctich.patients(keys["folder"]))
+
+
+def _plain(path: Path, key: str) -> Path:
+    """Refuse a path that Snakemake would take for a pattern."""
+    if odd := sorted(set(str(path)) & set("{}<>")):
+        raise IchflowError(
+            f"{key}: the path '{path}' has {' '.join(odd)} in it, which Snakemake takes for a pattern; expected a path "
+            "without. Rename it, or give a symbolic link to it."
+        )
+    return path
+
+
+def _digest(names: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def _complete(patients: list[str]) -> frozenset[str]:
@@ -187,6 +227,7 @@ def _open_sheet(keys: dict[str, Any], resources: str) -> SheetSource:
     if keys["labels"] and not Path(keys["labels"]).is_file():
         raise IchflowError(f"dataset.labels: no file at '{Path(keys['labels']).absolute()}'; expected a CSV file")
     return SheetSource(
+        keys["sheet"],
         rows,
         keys["folder"] or str(Path(keys["sheet"]).parent),
         f"{resources}/converted",
@@ -201,23 +242,12 @@ def read_case(description: str, patient: str) -> Case:
     Parameters
     ----------
     description
-        As ``case`` of a source gives it.
+        As ``description`` of a source gives it.
     patient
         The patient.
-
-    Raises
-    ------
-    IchflowError
-        A table of slice labels breaks its schema.
     """
     about = json.loads(description)
-    if "folder" in about:
+    if "sheet" not in about:
         return ctich.case(about["folder"], patient)
-    labels = sheet.read_labels(about["labels"], patient) if about["labels"] else None
-    return sheet.case(
-        about["row"],
-        {role: Path(path) for role, path in about["paths"].items()},
-        labels,
-        {int(value): name for value, name in about["mask_classes"].items()},
-        read_json(about["note"])["problem"] if about["note"] else "",
-    )
+    about["mask_classes"] = {int(value): name for value, name in about["mask_classes"].items()}
+    return SheetSource(rows=sheet.read(about["sheet"], only=patient), **about).case(patient)

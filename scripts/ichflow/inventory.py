@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from ichflow.dataset import LABELS, SUBTYPES
-from ichflow.findings import ACCEPT, SET_ASIDE, WARN
+from ichflow.findings import ACCEPT, SET_ASIDE, WARN, Finding, listed
 from ichflow.tables import Row
 
 SCHEMA = pa.schema(
@@ -42,24 +42,48 @@ def row(verified: dict[str, Any]) -> Row:
         "verdict": verified["verdict"],
         "reasons": "\n".join(finding["message"] for finding in verified["findings"]),
         **verified["person"],
-        "scan_sha256": verified["sources"].get("scan"),
+        "scan_sha256": verified["facts"].get("content_sha256"),
     }
     if verified["verdict"] == SET_ASIDE:
         return about
     facts = verified["facts"]
-    listed = facts.get("labels", {})
+    by_label, known = facts.get("labels", {}), facts["known_labels"]
     return about | {
         "slices": facts["slices"],
         "hemorrhage_slices": sum(count > 0 for count in facts["mask_pixels"]),
-        **{f"{label}_slices": len(listed[label]) for label in LABELS if label in listed},
-        "subtypes": "+".join(name for name in SUBTYPES if name in facts["patient_labels"]),
-        "fracture": "fracture" in facts["patient_labels"],
+        **{f"{label}_slices": len(by_label[label]) for label in LABELS if label in by_label},
+        "subtypes": _joined(facts["patient_labels"]) if set(SUBTYPES) & set(known) else None,
+        "fracture": "fracture" in facts["patient_labels"] if "fracture" in known else None,
         "pixels": facts["slices"] * facts["rows"] * facts["columns"],
         "mask_pixels": sum(facts["mask_pixels"]),
         "bleed_ml": facts["bleed_ml"],
         "pixel_mm": facts["column_mm"],
         "slice_spacing_mm": facts["slice_spacing_mm"],
     }
+
+
+def mark_repeated(rows: Sequence[Row]) -> list[Row]:
+    """Add a finding to each patient whose scan is that of another one."""
+    owners: dict[str, list[str]] = {}
+    for one in accepted(rows):
+        owners.setdefault(one["scan_sha256"], []).append(one["patient"])
+    return [
+        _marked(one, [name for name in owners.get(one["scan_sha256"], []) if name != one["patient"]]) for one in rows
+    ]
+
+
+def _marked(one: Row, others: Sequence[str]) -> Row:
+    if not others or one["verdict"] == SET_ASIDE:
+        return one
+    finding = Finding(
+        "scan_repeated", f"patient {one['patient']}", f"the scan of {listed(others)}", "a scan of its own"
+    )
+    reasons = "\n".join([*([one["reasons"]] if one["reasons"] else []), str(finding)])
+    return one | {"verdict": finding.verdict, "reasons": reasons}
+
+
+def _joined(labels: Iterable[str]) -> str:
+    return "+".join(name for name in SUBTYPES if name in labels)
 
 
 def told(rows: Iterable[Row]) -> str:
@@ -129,10 +153,15 @@ def counts(rows: Iterable[Row]) -> dict[str, float | None]:
         "slices a patient, maximum": max(slices.values(), default=None),
         "slices with hemorrhage": sum(patient["hemorrhage_slices"] for patient in used),
         **{f"slices with {_words(label)}": _known_sum(p[f"{label}_slices"] for p in used) for label in LABELS},
-        **{f"patients with {_words(name)}": sum(name in subtypes(p) for p in used) for name in SUBTYPES},
-        "patients with fracture": sum(p["fracture"] for p in used),
-        "male patients": sum(p["sex"] == "M" for p in used),
-        "female patients": sum(p["sex"] == "F" for p in used),
+        **{
+            f"patients with {_words(name)}": _known_sum(
+                None if p["subtypes"] is None else name in subtypes(p) for p in used
+            )
+            for name in SUBTYPES
+        },
+        "patients with fracture": _known_sum(p["fracture"] for p in used),
+        "male patients": _known_sum(None if p["sex"] is None else p["sex"] == "M" for p in used),
+        "female patients": _known_sum(None if p["sex"] is None else p["sex"] == "F" for p in used),
         "age in years, mean": round(sum(ages) / len(ages)) if ages else None,
         "pixel in mm, smallest": _rounded(min, used, "pixel_mm"),
         "pixel in mm, largest": _rounded(max, used, "pixel_mm"),

@@ -139,7 +139,9 @@ def _published(rows: Sequence[Row], edition: str | None) -> Section:
         f"Counts against those of {edition} (Hssayeni et al. 2020, doi 10.3390/data5010014, and its tables); patients "
         "set aside count in the first row only, and subtypes of a patient are here those of its slices"
     )
-    return report.section("published", text=[told], tables=[report.table(pd.DataFrame(compared), caption)])
+    return report.section(
+        "published", text=[told], tables=[report.table(pd.DataFrame(compared, dtype=object), caption)]
+    )
 
 
 def _patients(rows: Sequence[Row], known: Mapping[str, str]) -> Section:
@@ -167,7 +169,9 @@ def _disagreements(verified: Sequence[Mapping[str, Any]]) -> Section:
         if finding["code"] in DISAGREEMENTS
     ]
     if not found:
-        return report.section("disagreements", text=["Labels and masks agree on every slice that has both."])
+        labeled = any(each["facts"].get("known_labels") for each in verified)
+        told = "Labels and masks agree wherever there are both." if labeled else "The dataset has no labels."
+        return report.section("disagreements", text=[told])
     return report.section("disagreements", tables=[report.table(pd.DataFrame(found), "The mask counts")])
 
 

@@ -1,5 +1,7 @@
 """The config: completed with defaults and refused by key, before any job starts."""
 
+import re
+from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,6 +34,35 @@ def complete(config: dict[str, Any], schema_path: str | Path) -> None:
             "the config cannot be used:\n" + "\n".join(f"  {line}" for line in problems) + "\n"
             "Every key is explained in config/README.md."
         )
+
+
+def refuse_octal(paths: Iterable[str | Path]) -> None:
+    """Refuse patients such as 071 without quotes, which YAML takes for octal numbers: here 57, another patient.
+
+    Parameters
+    ----------
+    paths
+        The config files as they were written.
+
+    Raises
+    ------
+    IchflowError
+        With the file and what to write instead.
+    """
+    for path in paths:
+        root = yaml.compose(Path(path).read_text(encoding="utf-8"))
+        patients = _below(_below(root, "dataset"), "patients")
+        for node in patients.value if isinstance(patients, yaml.SequenceNode) else []:
+            if node.tag.endswith(":int") and re.fullmatch(r"0[0-9]+", str(node.value)):
+                raise IchflowError(
+                    f"{path}: dataset.patients: found {node.value}, which YAML reads as an octal number; expected "
+                    f"{node.value.lstrip('0')}, or '{node.value}' in quotes"
+                )
+
+
+def _below(node: Any, key: str) -> Any:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return next((value for name, value in pairs if name.value == key), None)
 
 
 def _fill(config: Any, schema: dict[str, Any]) -> None:

@@ -4,9 +4,10 @@ Nothing heavy is imported, since the workflow reads the sheet each time it build
 """
 
 import csv
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
@@ -21,13 +22,15 @@ _INTEGERS = ("slice", *LABELS)
 _NUMBERS = ("age_years",)
 
 
-def read(path: str | Path) -> dict[str, Row]:
+def read(path: str | Path, only: str = "") -> dict[str, Row]:
     """Read and check the sheet.
 
     Parameters
     ----------
     path
         A CSV file with a header, as ``sheet.schema.yaml`` describes it.
+    only
+        Read the row of this patient alone.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def read(path: str | Path) -> dict[str, Row]:
         The file is absent or empty, a column is unknown or missing, a value is none the schema knows, or a patient
         stands in several rows. Rows are named by line, never by what is in them.
     """
-    rows = _checked(path, "sheet")
+    rows = _checked(path, "sheet", lambda row: not only or row.get("patient") == only)
     if not rows:
         raise IchflowError(f"dataset.sheet: '{path}' has no row; expected a row a patient")
     lines: dict[str, int] = {}
@@ -52,19 +55,41 @@ def read(path: str | Path) -> dict[str, Row]:
                 "expected one row a patient. Give a second scan of a patient to no other one: keep one of them."
             )
         lines[name] = line
+    _check_scans(path, rows)
     by_patient = {row["patient"]: row for _, row in rows}
     return {patient: by_patient[patient] for patient in dataset.in_order(by_patient)}
 
 
-def read_labels(path: str | Path, patient: str) -> tuple[dict[int, SliceLabels], list[int]]:
-    """Read one patient's rows of the table of slice labels.
+def _check_scans(path: str | Path, rows: list[tuple[int, Row]]) -> None:
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        if lines.setdefault(row["ct"], line) != line:
+            raise IchflowError(
+                f"dataset.sheet: '{path}', line {line}: the scan is that of line {lines[row['ct']]}; expected a scan "
+                "for each patient. Keep one of the two rows."
+            )
 
-    Returns
-    -------
-    labels
-        By 1-based slice number.
+
+class Labels(NamedTuple):
+    """What a table says of the slices of one patient.
+
+    Attributes
+    ----------
+    slices
+        Labels by 1-based slice number.
     repeated
         Slices that have more than one row; the first counts.
+    known
+        The labels that the table speaks of.
+    """
+
+    slices: dict[int, SliceLabels]
+    repeated: list[int]
+    known: frozenset[str]
+
+
+def read_labels(path: str | Path, patient: str) -> Labels:
+    """Read one patient's rows of the table of slice labels.
 
     Raises
     ------
@@ -79,15 +104,29 @@ def read_labels(path: str | Path, patient: str) -> tuple[dict[int, SliceLabels],
             repeated.append(row["slice"])
         else:
             labels[row["slice"]] = SliceLabels(found, no_hemorrhage=not found & set(SUBTYPES))
-    return labels, repeated
+    known = frozenset(_rows(path, "dataset.labels")[0]) & set(LABELS)
+    return Labels(labels, repeated, known)
+
+
+def check_labels(path: str | Path, patients: Iterable[str]) -> list[str]:
+    """Check the whole table of slice labels, and name the patients in it that are not in the sheet.
+
+    Raises
+    ------
+    IchflowError
+        As for :func:`read`.
+    """
+    return dataset.in_order({row["patient"] for _, row in _checked(path, "labels")} - set(patients))
 
 
 def case(
     row: Row,
     paths: dict[str, Path],
-    slice_labels: tuple[dict[int, SliceLabels], list[int]] | None,
+    slice_labels: "Labels | None",
     mask_classes: dict[int, str],
+    *,
     problem: str = "",
+    resampled: str = "",
 ) -> Case:
     """Make the case of one row of the sheet.
 
@@ -101,11 +140,11 @@ def case(
         As :func:`read_labels` gives them; None where the dataset has no such table.
     mask_classes
         What each mask value above 0 means.
-    problem
-        Why there is no scan, where that is known already.
+    problem, resampled
+        What became of a DICOM series.
     """
-    labels, repeated = slice_labels or ({}, [])
-    labeled = any(label in row for label in LABELS)
+    labels, repeated, of_slices = slice_labels or ({}, [], frozenset())
+    of_patient = frozenset(label for label in LABELS if label in row)
     return Case(
         row["patient"],
         paths,
@@ -113,16 +152,17 @@ def case(
         has_table=slice_labels is not None,
         slice_labels=labels,
         repeated=tuple(repeated),
-        patient_labels=frozenset(label for label in LABELS if row.get(label)) if labeled else None,
+        patient_labels=frozenset(label for label in of_patient if row[label]) if of_patient else None,
         mask_classes=mask_classes,
+        known_labels=of_patient | of_slices,
+        labels_every_slice=False,
         person=Person(row.get("age_years"), row.get("sex")),
         problem=problem,
+        resampled=resampled,
     )
 
 
-def _checked(
-    path: str | Path, name: str, wanted: Callable[[dict[str, str]], bool] = lambda _: True
-) -> list[tuple[int, Row]]:
+def _checked(path: str | Path, name: str, wanted: Callable[[Row], bool] = lambda _: True) -> list[tuple[int, Row]]:
     """Read the wanted rows of a table with their line numbers; refuse a table that breaks its schema."""
     key, schema = f"dataset.{name}", schemas.read(name)
     header, rows = _rows(path, key)
@@ -130,8 +170,8 @@ def _checked(
     validator = Draft202012Validator(schema)
     checked: list[tuple[int, Row]] = []
     for line, raw in rows if not problems else []:
-        if wanted(raw):
-            row = _typed(raw)
+        row = _typed(raw)
+        if wanted(row):
             problems += [f"line {line}: {_told(error)}" for error in validator.iter_errors(row)]
             checked.append((line, row))
     if problems:
@@ -148,7 +188,7 @@ def _rows(path: str | Path, key: str) -> tuple[list[str], list[tuple[int, dict[s
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows = [(reader.line_num, {str(name): value for name, value in row.items()}) for row in reader]
-            header = [name.strip() for name in reader.fieldnames or ()]
+            header = [name.strip() for name in reader.fieldnames or () if name.strip()]
     except FileNotFoundError:
         raise IchflowError(f"{key}: no file at '{path.absolute()}'; expected a CSV file with a header") from None
     except OSError as error:
@@ -160,11 +200,13 @@ def _rows(path: str | Path, key: str) -> tuple[list[str], list[tuple[int, dict[s
 
 def _header_problems(header: list[str], schema: dict[str, Any]) -> list[str]:
     known = list(schema["properties"])
-    unknown = [f"unknown column '{name}'; expected some of {', '.join(known)}" for name in header if name not in known]
-    missing = [f"column '{name}' not found" for name in schema["required"] if name not in header]
+    missing = [f"column '{name}' not found in the first row" for name in schema["required"] if name not in header]
     if missing and ";" in "".join(header):
         missing.append("columns seem to be separated by semicolons; expected commas")
-    return missing + unknown
+    if missing:  # it may be no header at all, and hold what is nobody's business
+        return [*missing, f"expected a first row with names of columns: {', '.join(known)}"]
+    unknown = [f"unknown column '{name}'; expected some of {', '.join(known)}" for name in header if name not in known]
+    return unknown + [f"column '{name}' stands there twice" for name in known if header.count(name) > 1]
 
 
 def _typed(raw: dict[str, Any]) -> Row:
@@ -177,6 +219,8 @@ def _number(value: str) -> Any:
     try:
         number = float(value)
     except ValueError:
+        return value
+    if not math.isfinite(number):
         return value
     return int(number) if number.is_integer() else number
 

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -34,6 +34,8 @@ from ichflow.files import whole
 
 # With these axes a transposition and a flip of the rows give display order
 _CANONICAL = axcodes2ornt(("L", "A", "S"))
+_GZIP = b"\x1f\x8b"
+_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,13 @@ class Geometry:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the affine is finite and can be inverted, so that axes have directions."""
-        return bool(np.isfinite(self.affine).all() and abs(np.linalg.det(self.affine[:3, :3])) > 1e-9)
+        """Whether the affine gives each axis a length and a direction of its own, whatever its unit."""
+        if not np.isfinite(self.affine).all():
+            return False
+        lengths = np.linalg.norm(self.affine[:3, :3], axis=0)
+        if not (lengths > 0).all() or abs(np.linalg.det(self.affine[:3, :3] / lengths)) < 1e-6:
+            return False
+        return bool(np.isfinite(self._orientation).all())
 
     @property
     def obliquity_degrees(self) -> float:
@@ -101,7 +108,7 @@ class UnreadableVolumeError(IchflowError):
     """
 
     def __init__(self, path: Path, code: str, found: str) -> None:
-        super().__init__(f"{path}: found {found}, expected a readable NIfTI-1 file")
+        super().__init__(f"{path}: found {found}, expected a readable NIfTI file")
         self.code, self.found = code, found
 
 
@@ -143,6 +150,11 @@ class Volume:
         """Where the volume lies; only for volumes of three axes."""
         i, j, k = self.shape
         return Geometry((i, j, k), np.asarray(self.image.affine, dtype=np.float64))
+
+    @property
+    def has_orientation(self) -> bool:
+        """Whether the header says how the axes run; without it, nibabel assumes something."""
+        return bool(self.image.header["qform_code"] > 0 or self.image.header["sform_code"] > 0)
 
     @property
     def scaling(self) -> tuple[float, float]:
@@ -198,17 +210,22 @@ def read(path: str | Path) -> Volume:
     content = _bytes(path)
     digest = content_digest = hashlib.sha256(content).hexdigest()
     size = len(content)
-    if path.suffix == ".gz":
+    if content.startswith(_GZIP):
         content = _decompressed(path, content)
         content_digest = hashlib.sha256(content).hexdigest()
     try:
-        image = nib.Nifti1Image.from_stream(io.BytesIO(content))
+        image = _kind(content).from_stream(io.BytesIO(content))
     except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError) as error:
         told = " ".join(str(error).split())
         raise UnreadableVolumeError(
-            path, "file_damaged", f"{len(content)} bytes that are no NIfTI-1 file ({told})"
+            path, "file_damaged", f"{len(content)} bytes that are no NIfTI file ({told})"
         ) from None
     return Volume(path, image, digest, content_digest, size, content)
+
+
+def _kind(content: bytes) -> Any:
+    """Tell NIfTI-2 from NIfTI-1 by the length of its header, in either byte order."""
+    return nib.Nifti2Image if 540 in (int.from_bytes(content[:4], order) for order in _ORDERS) else nib.Nifti1Image
 
 
 def _bytes(path: Path) -> bytes:

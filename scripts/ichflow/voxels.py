@@ -39,11 +39,11 @@ class ScanCount:
     not_finite: int = 0
 
     def median(self, low: float, *, gap: float) -> float:
-        """Return the median of the values above ``low`` that are further than ``gap`` from 0; 0 if there are none."""
+        """Return the median of the values above ``low`` that are further than ``gap`` from 0; NaN if there are none."""
         inside = (self.hu > low) & (np.abs(self.hu) > gap)
         cumulated = np.cumsum(self.counts[inside])
         if not len(cumulated):
-            return 0.0
+            return float("nan")
         return float(self.hu[inside][np.searchsorted(cumulated, cumulated[-1] / 2)])
 
     def histogram(self, edges: NDArray[Any]) -> NDArray[np.int64]:
@@ -117,11 +117,14 @@ class MaskCount:
         int64 (slice, value), how often each occurs.
     not_finite
         Voxels that are NaN or infinite.
+    distinct
+        How many different finite values there are; beyond :data:`MANY`, ``values`` has the lowest and the highest only.
     """
 
     values: NDArray[np.float64]
     pixels: NDArray[np.int64]
     not_finite: int = 0
+    distinct: int = 0
 
     @property
     def cut(self) -> float:
@@ -158,11 +161,14 @@ def count_mask(mask: Volume) -> MaskCount:
     """
     stored, (slope, intercept) = mask.stored(), mask.scaling
     levels, not_finite = _levels(stored)
+    distinct = len(levels)
+    if distinct > MANY:
+        levels = levels[[0, -1]]
     pixels = np.array([[np.count_nonzero(plane == level) for level in levels] for plane in stored], np.int64)
     pixels = pixels.reshape(len(stored), len(levels))
     values = levels.astype(np.float64) * slope + intercept
     order = np.argsort(values)
-    return MaskCount(values[order], pixels[:, order], not_finite)
+    return MaskCount(values[order], pixels[:, order], not_finite, distinct)
 
 
 def _levels(stored: NDArray[Any]) -> tuple[NDArray[Any], int]:
@@ -173,7 +179,7 @@ def _levels(stored: NDArray[Any]) -> tuple[NDArray[Any], int]:
     if not not_finite and np.count_nonzero(stored == low) + np.count_nonzero(stored == high) == stored.size:
         return np.unique(np.array([low, high])), 0
     distinct = np.unique(stored)
-    return distinct[np.isfinite(distinct)][:MANY], not_finite
+    return distinct[np.isfinite(distinct)], not_finite
 
 
 def marked_hu_below(scan: Volume, mask: Volume, count: MaskCount, hu: float) -> int:

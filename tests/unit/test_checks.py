@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from ichflow import checks, ctich, slicing
-from ichflow.dataset import Case, Person
+from ichflow.dataset import Case, Person, SliceLabels
 from ichflow.errors import IchflowError
 from ichflow.files import read_json
 from ichflow.phantom import layout
@@ -82,7 +82,7 @@ def test_facts_do_not_depend_on_how_numbers_are_stored(folder, dtype):
             scan.write_bytes(content)
         else:
             scan.write_bytes(copy.to_bytes())
-        facts.append(checks.verify(case_of(folder)).facts)
+        facts.append(checks.verify(case_of(folder)).facts | {"content_sha256": ""})
     assert facts[0] == facts[1]
 
 
@@ -156,3 +156,37 @@ def test_a_file_that_changed_since_it_was_verified_is_refused(folder):
     rewrite(files(folder)[0], lambda hu: hu + 1)
     with pytest.raises(IchflowError, match=r"049\.nii.*changed since it was verified"):
         slicing.make_shard(content, files(folder), SIZE)
+
+
+def test_a_mask_is_held_only_against_what_is_known(folder):
+    """Of a patient known to have no fracture and no subdural hemorrhage it may be any other one."""
+    about = {"patient_labels": frozenset[str](), "known_labels": frozenset({"fracture", "subdural"})}
+    assert checks.verify(case_of(folder, **about)).findings == []
+    some = {1: SliceLabels(frozenset(), no_hemorrhage=True)}
+    about |= {"has_table": True, "slice_labels": some, "labels_every_slice": False}
+    assert checks.verify(case_of(folder, **about)).findings == []
+    beyond = {99: SliceLabels(frozenset({"subdural"}), no_hemorrhage=False)}
+    codes = [finding.code for finding in checks.verify(case_of(folder, **about | {"slice_labels": beyond})).findings]
+    assert codes == ["slice_count"]
+
+
+def test_resampled_slices_are_told(folder):
+    (finding,) = checks.verify(case_of(folder, resampled="a tilted gantry")).findings
+    assert (finding.code, finding.verdict) == ("dicom_resampled", "accept")
+
+
+def test_inventory_and_shard_count_the_same_pixels(folder):
+    """Whatever values a mask has."""
+    for change in (
+        lambda mask: mask / 255,
+        lambda mask: mask + 0.3 * (mask > 127),
+        lambda mask: np.where(mask > 127, 7, 0),
+    ):
+        rewrite(files(folder)[1], change)
+        found = checks.verify(
+            case_of(folder, mask_classes={7: "subdural"} if change(np.array([255.0]))[0] == 7 else {})
+        )
+        content = found.as_json()
+        shard = slicing.make_shard(content, files(folder), SIZE)
+        assert [int(n) for n in shard.mask_pixels] == content["facts"]["mask_pixels"]
+        rewrite(files(folder)[1], lambda mask: np.where(mask > mask.max() / 2, 255, 0))

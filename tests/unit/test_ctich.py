@@ -78,7 +78,7 @@ def test_a_missing_column_is_named(folder):
 def test_a_value_that_is_no_number_names_its_line_only(folder):
     path = folder / ctich.DIAGNOSIS
     path.write_text(path.read_text(encoding="utf-8-sig").replace("49,2,0", "49,two,0"))
-    with pytest.raises(IchflowError, match=r"line 3: a value is no number") as refused:
+    with pytest.raises(IchflowError, match=r"line 3: a value is no whole number") as refused:
         ctich.read_diagnosis(folder)
     assert "two" not in str(refused.value)
 

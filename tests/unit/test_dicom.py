@@ -26,7 +26,7 @@ def mask_like(path, shape):
 
 def test_a_series_becomes_the_same_scan(hu, tmp_path):
     write_series(tmp_path / "series", hu)
-    assert dicom.convert(tmp_path / "series", None, tmp_path / "out.nii.gz") == "plain"
+    assert dicom.convert(tmp_path / "series", None, tmp_path / "out.nii.gz") == ""
     scan = volume.read(tmp_path / "out.nii.gz")
     np.testing.assert_array_equal(scan.values(), hu)
     assert scan.geometry.spacing_mm == pytest.approx((5.0, 0.45, 0.45))
@@ -44,7 +44,7 @@ def test_the_same_series_gives_the_same_bytes_without_names_and_times(hu, tmp_pa
 
 def test_a_tilted_gantry_is_straightened(hu, tmp_path):
     write_series(tmp_path / "series", hu, tilt_degrees=15)
-    assert dicom.convert(tmp_path / "series", None, tmp_path / "out.nii.gz") == "corrected"
+    assert dicom.convert(tmp_path / "series", None, tmp_path / "out.nii.gz") == "a tilted gantry"
     scan = volume.read(tmp_path / "out.nii.gz")
     axes = scan.geometry.affine[:3, :3] / np.linalg.norm(scan.geometry.affine[:3, :3], axis=0)
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-4)  # the axes of a plain tilted series are not square
@@ -57,8 +57,14 @@ def test_a_tilted_gantry_is_straightened(hu, tmp_path):
 def test_a_mask_on_the_slices_as_they_came_keeps_them(hu, tmp_path):
     write_series(tmp_path / "series", hu, tilt_degrees=15)
     mask = mask_like(tmp_path / "mask.nii.gz", (SIDE, SIDE, SLICES))
-    assert dicom.convert(tmp_path / "series", mask, tmp_path / "out.nii.gz") == "plain"
+    assert dicom.convert(tmp_path / "series", mask, tmp_path / "out.nii.gz") == ""
     np.testing.assert_array_equal(volume.read(tmp_path / "out.nii.gz").values(), hu)
+
+
+def test_a_missing_slice_is_told(hu, tmp_path):
+    write_series(tmp_path / "series", hu)
+    (tmp_path / "series/IM0005").unlink()
+    assert dicom.convert(tmp_path / "series", None, tmp_path / "out.nii.gz") == "uneven distances of slices"
 
 
 def test_a_localizer_beside_the_series_is_passed_over(hu, tmp_path):

@@ -98,16 +98,18 @@ def test_the_case_of_a_sheet_changes_with_its_own_row_only(tmp_path):
     before = opened(tmp_path, source="folder", sheet=str(sheet))
     sheet.write_text("\n".join([*rows[:2], rows[2] + "M"]))
     after = opened(tmp_path, source="folder", sheet=str(sheet))
-    assert before.case("A") == after.case("A")
-    assert before.case("B") != after.case("B")
-    assert intake.read_case(after.case("B"), "B").person.sex == "M"
-    assert json.loads(after.case("B"))["paths"]["scan"] == str(tmp_path / "c.nii")
+    assert before.digest("A") == after.digest("A")
+    assert before.digest("B") != after.digest("B")
+    assert before.description() == after.description()
+    case = intake.read_case(after.description(), "B")
+    assert case.person.sex == "M"
+    assert case.paths["scan"] == tmp_path / "c.nii"
 
 
 def test_paths_of_a_sheet_count_from_the_folder_if_there_is_one(tmp_path):
     (tmp_path / "sheet.csv").write_text("patient,ct,mask\nA,a.nii,/elsewhere/b.nii\n")
     source = opened(tmp_path, source="folder", sheet=str(tmp_path / "sheet.csv"), folder="/data")
-    assert json.loads(source.case("A"))["paths"] == {"scan": "/data/a.nii", "mask": "/elsewhere/b.nii"}
+    assert source.case("A").paths == {"scan": Path("/data/a.nii"), "mask": Path("/elsewhere/b.nii")}
 
 
 def test_why_a_series_gave_no_scan_is_handed_on(tmp_path):
@@ -117,8 +119,38 @@ def test_why_a_series_gave_no_scan_is_handed_on(tmp_path):
     scan, note = source.volumes("A")
     Path(note).parent.mkdir(parents=True)
     Path(note).write_text(json.dumps({"problem": "2 volumes", "slices": ""}))
-    case = intake.read_case(source.case("A"), "A")
+    case = intake.read_case(source.description(), "A")
     assert (case.problem, case.paths["scan"]) == ("2 volumes", Path(scan))
+
+
+@pytest.mark.parametrize("odd", ["a{b}", "c<d>e"])
+def test_a_path_that_snakemake_takes_for_a_pattern_is_refused(tmp_path, folder, odd):
+    folder.rename(tmp_path / odd)
+    with pytest.raises(IchflowError, match=r"dataset\.folder: the path .* which Snakemake takes for a pattern"):
+        opened(tmp_path, source="folder", folder=str(tmp_path / odd))
+    (tmp_path / "sheet.csv").write_text(f"patient,ct,mask\nA,{odd},b.nii\n")
+    with pytest.raises(IchflowError, match=r"dataset\.sheet: the path .* which Snakemake takes for a pattern"):
+        opened(tmp_path, source="folder", sheet=str(tmp_path / "sheet.csv")).volumes("A")
+
+
+def test_a_number_with_a_zero_before_it_is_no_other_patient(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("dataset:\n  patients: [49, 071]\n")
+    with pytest.raises(
+        IchflowError, match=r"dataset\.patients: found 071, which YAML reads as an octal number; expected 71"
+    ):
+        settings.refuse_octal([path])
+    path.write_text("dataset:\n  patients: [49, 049, '071', \"072\", a-071, 0]\n")
+    settings.refuse_octal([path, FOLDER.parents[1] / "config/config.yaml"])
+
+
+def test_a_new_file_in_a_folder_is_seen(tmp_path, folder):
+    source = opened(tmp_path, source="folder", folder=str(folder))
+    before = source.listing()
+    (folder / ".hidden").touch()
+    assert source.listing() == before
+    (folder / "masks/notes.txt").touch()
+    assert source.listing() != before
 
 
 def test_labels_that_are_not_there_are_told(tmp_path):

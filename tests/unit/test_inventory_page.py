@@ -3,6 +3,7 @@
 import pytest
 from ichflow import ctich, figures_dataset, inventory, inventory_page, thumbnails
 from ichflow.checks import HISTOGRAM_HU
+from ichflow.dataset import LABELS
 from ichflow.findings import Finding
 from support import ROOT
 
@@ -20,6 +21,8 @@ def verified(patient, findings=(), **facts):
         "slice_spacing_mm": 5.0,
         "labels": {"epidural": [37]},
         "patient_labels": ["epidural"],
+        "known_labels": sorted(LABELS),
+        "content_sha256": patient,
         "shown_slice": 37,
         "histogram": [1] * (len(HISTOGRAM_HU) - 1),
     }
@@ -30,7 +33,7 @@ def verified(patient, findings=(), **facts):
         "findings": [finding.as_json() for finding in findings],
         "sources": {},
         "person": {"age_years": 28.0, "sex": "M"},
-        "facts": {} if aside else known | facts,
+        "facts": {"known_labels": sorted(LABELS)} if aside else known | facts,
     }
 
 
@@ -119,3 +122,18 @@ def test_labels_of_patients_only_are_counted_as_such():
     counts = inventory.counts(rows)
     assert counts["patients with subdural hemorrhage"] == counts["patients with fracture"] == 1
     assert counts["slices with subdural hemorrhage"] is None
+
+
+def test_what_is_not_known_is_not_absent():
+    rows = [inventory.row(verified("049", labels={}, patient_labels=[], known_labels=[]))]
+    counts = inventory.counts([{name: row.get(name) for name in inventory.SCHEMA.names} for row in rows])
+    assert rows[0]["fracture"] is rows[0]["subtypes"] is counts["patients with fracture"] is None
+    assert counts["patients with epidural hemorrhage"] is None
+
+
+def test_two_patients_with_the_same_scan_are_told_of_both():
+    rows = [inventory.row(verified(name, content_sha256=scan)) for name, scan in (("a", "1"), ("b", "2"), ("c", "1"))]
+    marked = {row["patient"]: row for row in inventory.mark_repeated(rows)}
+    assert "the scan of c" in marked["a"]["reasons"]
+    assert "the scan of a" in marked["c"]["reasons"]
+    assert [marked[name]["verdict"] for name in "abc"] == ["warn", "accept", "warn"]

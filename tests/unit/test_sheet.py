@@ -32,12 +32,14 @@ def test_labels_and_demographics(written):
     nothing = sheet.case(rows["B"], {}, None, {})
     assert nothing.person == Person()
     assert nothing.patient_labels is None
+    assert (case.known_labels, nothing.known_labels) == ({"epidural", "fracture"}, set())
+    assert not case.knows_subtypes
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("patient,ct\nA,a\n", "column 'mask' not found"),
+        ("patient,ct\nA,a\n", "column 'mask' not found in the first row"),
         ("patient,ct,mask,agee\nA,a,b,3\n", "unknown column 'agee'"),
         ("patient;ct;mask\nA;a;b\n", "separated by semicolons"),
         ("patient,ct,mask\n", "has no row"),
@@ -50,6 +52,9 @@ def test_labels_and_demographics(written):
         ("patient,ct,mask,epidural\nA,a,b,yes\n", "line 2: 'epidural' is not what is expected"),
         ("patient,ct,mask,age_years\nA,a,b,300\n", "line 2: 'age_years' is not what is expected"),
         ("patient,ct,mask\nA,a,b,c\n", "line 2: a field beyond the last column"),
+        ("patient,ct,ct,mask\nA,a,a,b\n", "column 'ct' stands there twice"),
+        ("patient,ct,mask,age_years\nA,a,b,nan\n", "line 2: 'age_years' is not what is expected"),
+        ("patient,ct,mask\nA,a,b\nB,a,c\n", "line 3: the scan is that of line 2"),
     ],
 )
 def test_a_bad_sheet_is_refused_by_line(written, text, told):
@@ -63,6 +68,9 @@ def test_a_message_does_not_repeat_what_is_in_a_row(written):
     with pytest.raises(IchflowError) as refused:
         sheet.read(written("patient,ct,mask,age_years,sex\nA,a,b,old (born 1931),Mr Smith\n"))
     assert "1931" not in str(refused.value)
+    with pytest.raises(IchflowError) as refused:
+        sheet.read(written("A,a,b,71,Smith\n"))  # no header
+    assert "71" not in str(refused.value)
     assert "Smith" not in str(refused.value)
 
 
@@ -81,13 +89,20 @@ def test_many_problems_are_told_in_part(written):
 
 def test_slice_labels_of_one_patient(written):
     path = written("patient,slice,epidural,fracture\nA,1,1,0\nA,2,0,1\nB,1,0,0\nA,2,1,1\n", "labels.csv")
-    labels, repeated = sheet.read_labels(path, "A")
+    labels, repeated, known = sheet.read_labels(path, "A")
     assert labels == {
         1: SliceLabels(frozenset({"epidural"}), no_hemorrhage=False),
         2: SliceLabels(frozenset({"fracture"}), no_hemorrhage=True),
     }
     assert repeated == [2]
-    assert sheet.read_labels(path, "C") == ({}, [])
+    assert known == {"epidural", "fracture"}
+    assert sheet.read_labels(path, "C") == ({}, [], known)
+    assert sheet.check_labels(path, ["A"]) == ["B"]
+
+
+def test_spreadsheets_leave_empty_columns_and_spaces(written):
+    path = written("patient , slice,epidural,,\nA ,1,1,,\n", "labels.csv")
+    assert sheet.read_labels(path, "A").slices == {1: SliceLabels(frozenset({"epidural"}), no_hemorrhage=False)}
 
 
 def test_bad_slice_labels_are_refused(written):

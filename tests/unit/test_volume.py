@@ -101,7 +101,7 @@ def test_displacement_is_that_of_the_farthest_corner():
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"", "found no bytes"), (b"not a volume" * 100, "no NIfTI-1"), (None, "no such file")]
+    ("content", "told"), [(b"", "found no bytes"), (b"not a volume" * 100, "no NIfTI file"), (None, "no such file")]
 )
 def test_what_is_no_volume_is_refused_by_name(content, told, tmp_path):
     path = tmp_path / "049.nii"

@@ -196,10 +196,16 @@ def test_a_changed_row_of_a_sheet_verifies_its_patient_only(fresh, layout):
     fresh.configure(dataset={"name": "ward", "source": "folder", "sheet": "sheet.csv"})
     fresh.snakemake("slice")
     sheet.write_text(
-        "\n".join(["patient,ct,mask,sex", rows[0] + "F", *rows[1:], rows[1].replace("050", "new", 1)]) + "\n"
+        "\n".join(
+            ["patient,ct,mask,sex", rows[0] + "F", *rows[1:], rows[1].replace("050", "052").replace("052", "new", 1)]
+        )
+        + "\n"
     )
     planned = fresh.planned("slice")
     assert (planned["verify_patient"], planned["slice_patient"]) == (2, 2)
+    printed = fresh.snakemake("slice", "--dry-run")
+    assert "Params have changed" in printed
+    assert "sex" not in printed  # nor anything else of a row
     facts = json.loads(fresh.path("results/ward/verified/050.json").read_text())
     assert facts["verdict"] == "accept"
 

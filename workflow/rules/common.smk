@@ -10,6 +10,7 @@ from ichflow import contracts, ctich, dataset, intake, settings
 from ichflow.errors import IchflowError
 
 try:
+    settings.refuse_octal(workflow.configfiles)
     settings.complete(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     NAME = config["dataset"]["name"]
     SOURCE = config["dataset"]["source"]
@@ -98,9 +99,8 @@ def mask(wildcards):
     return INTAKE.masks(wildcards.patient)
 
 
-def case(wildcards):
-    """What the dataset says of a patient, as JSON."""
-    return INTAKE.case(wildcards.patient)
+def row_digest(wildcards):
+    return INTAKE.digest(wildcards.patient)
 
 
 def model_files(wildcards):

@@ -26,7 +26,8 @@ rule verify_patient:
     conda:
         "../../envs/imaging.yaml"
     params:
-        case=case,
+        source=INTAKE.description(),
+        row=row_digest,
         contract=contracts.VERIFICATION,
         on_bad_patient=lookup(within=config, dpath="dataset/on_bad_patient"),
     message:
@@ -46,7 +47,9 @@ rule verify_dataset:
     conda:
         "../../envs/imaging.yaml"
     params:
-        folder=getattr(INTAKE, "folder", ""),
+        source=INTAKE.description(),
+        listing=INTAKE.listing(),
+        patients=INTAKE.patients if config["dataset"]["labels"] else [],
         contract=contracts.VERIFICATION,
     message:
         "Verify the tables and the list of files"
