@@ -200,7 +200,7 @@ def _intraparenchymal(site: Site, space: Space, skull: Skull, brain: Brain, clou
         return np.minimum((np.float32(size) - k) * np.float32(least) + ragged, allowed)
 
     _, made = _fitted(level, 0.2, 3.0, space, site.lesion.volume_ml, None)
-    return _bleed(site, box.at, made, space, halo_hu=9.0 + 0.5 * min(least, 8.0), halo_mm=1.5 + 0.35 * min(least, 10.0))
+    return _bleed(site, box.at, made, space, halo_hu=10.0 + 0.6 * min(least, 8.0), halo_mm=1.5 + 0.5 * min(least, 10.0))
 
 
 def _subarachnoid(site: Site, space: Space, skull: Skull, brain: Brain, clouds: Noise, fine: Noise) -> Bleed | None:

@@ -15,7 +15,7 @@ from ichflow.phantom.head import Space
 from ichflow.phantom.shapes import Ball, Box, Part, bounds, chain, ellipsoid, mirrored
 from ichflow.phantom.skull import Skull, behind_petrous
 
-GYRUS_MM = 10.5  # from sulcus to sulcus
+GYRUS_MM = 11.0  # from sulcus to sulcus
 _OUTSIDE = np.float32(-99)
 
 _FRONTAL_TO_ATRIUM: tuple[Ball, ...] = (
@@ -116,8 +116,8 @@ def build(
     surface = np.minimum(envelope, medial)
     surface = np.minimum(surface, np.maximum(-tent, np.where(below > -6, -99, 99)) - np.float32(0.6))
     fold = _folds(space, surface, folds, uneven, middle)
-    reach = 12 + 4 * uneven - np.clip(-8 - space.z, 0, 12) * np.float32(0.4)
-    reach = np.where(medial < envelope, 0.45 * reach, reach)
+    reach = 17 + 5 * uneven - np.clip(-8 - space.z, 0, 12) * np.float32(0.4)
+    reach = np.where(medial < envelope, 0.4 * reach, reach)
     return Brain(
         surface=surface,
         fold=fold,

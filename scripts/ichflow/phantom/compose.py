@@ -18,7 +18,7 @@ from ichflow.phantom.shapes import Part
 from ichflow.phantom.skull import Skull
 
 _CORTEX_MM = 3.0
-_TABLE_MM = 1.5
+_TABLE_MM = 1.3
 _EDGE_MM = 0.6
 _CLEAR_OF_BONE_MM = 1.1  # annotators leave out what the skull's blur outshines
 _BLOOD_MM = 0.9  # half width of a sulcus that blood has widened
@@ -227,12 +227,12 @@ def _paint_bone(plane: _Plane, depth: Floats, edge: Floats, grain: Floats) -> Fl
     if not shown.size:
         return bone
     from_inside = np.minimum(-depth, thickness + depth)
-    table = np.float32(_TABLE_MM) * unit * (1 + 0.25 * grain)
+    table = np.float32(_TABLE_MM) * unit * (1 + 0.4 * grain)
     diploe = share(from_inside - table, 0.8 * unit + edge - plane.edge)
-    hu = tissues.COMPACT_HU + diploe * (tissues.DIPLOE_HU + 130 * grain - tissues.COMPACT_HU)
+    hu = tissues.COMPACT_HU + diploe * (tissues.DIPLOE_HU + 170 * grain - tissues.COMPACT_HU) + 60 * grain
     open_mm = np.float32(scene.space.head.suture_mm) * unit
-    for plane_of_suture in (scene.skull.coronal, scene.skull.lambdoid):
-        gap = open_mm - np.abs(plane.read(plane_of_suture) + 1.1 * grain)
+    for suture in (scene.skull.coronal, scene.skull.lambdoid, scene.skull.sagittal):
+        gap = open_mm - np.abs(plane.read(suture) + 1.1 * grain)
         hu -= share(gap, 0.8 * unit) * (hu - 120) * 0.75
     plane.paint(bone, hu, tissues.SKULL)
     return bone

@@ -46,7 +46,7 @@ def surface(space: Space, skull: Skull, lumps: Noise, swelling: Floats | None) -
     x, y, z = space.x, space.y, space.z
     temporal = np.exp(-(((y - 14) / 30) ** 2) - ((z + 18) / 26) ** 2) * np.clip((np.abs(x) - 25) / 25, 0, 1)
     nape = np.clip((-y - 30) / 30, 0, 1) * np.clip((-z - 20) / 30, 0, 1)
-    scalp = np.float32(space.head.scalp_mm) * unit * (1 + np.float32(0.12) * uneven)
+    scalp = np.float32(space.head.scalp_mm) * unit * (1 + np.float32(0.06) * uneven)
     if swelling is not None:
         scalp = scalp + swelling
     skin = skull.outer + scalp + np.float32(9) * temporal + np.float32(7) * nape
@@ -131,7 +131,7 @@ def _neck(space: Space) -> list[Part]:
 def _airway(space: Space) -> list[Part]:
     air = (tissues.AIR, tissues.AIR_HU)
     return [
-        *space.ellipsoid(tissues.SKULL, 450.0, (0, 46, -80), (26, 32, 2.5)),  # palate
+        *space.ellipsoid(tissues.SKULL, 450.0, (0, 44, -80), (21, 27, 1.8)),  # palate
         *space.tube(*air, [(0, 6, -62, 8), (0, 4, -78, 7), (0, 2, -96, 6), (0, 2, -160, 8)], soft_mm=0.5),
         *(
             part

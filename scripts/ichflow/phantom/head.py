@@ -75,7 +75,7 @@ def draw_head(rng: np.random.Generator, *, age_years: float, sex: str, slices: i
     scale = size * rng.normal(1, (0.025, 0.022, 0.02))
     atrophy = float(np.clip((age_years - 25) / 55, 0, 1) * rng.uniform(0.5, 1.3) + rng.normal(0, 0.06))
     child = float(np.clip(age_years / _ADULT_AGE, 0, 1))
-    skull_mm = (2.0 + 4.6 * child**0.45) * float(rng.normal(1, 0.12))
+    skull_mm = (1.9 + 4.2 * child**0.45) * float(rng.normal(1, 0.12))
     scalp_mm = (2.5 + 2.2 * child**0.5) * float(rng.normal(1, 0.15))
     top = (slices - 1 - rng.uniform(0.6, 2.6)) * SLICE_MM - VERTEX * scale[2] - skull_mm - scalp_mm
     turn = np.clip(rng.normal(0, (5.0, 6.0, 3.0)), (-16, -14, -9), (16, 14, 9))
@@ -86,9 +86,9 @@ def draw_head(rng: np.random.Generator, *, age_years: float, sex: str, slices: i
         skull_mm=skull_mm,
         scalp_mm=scalp_mm,
         rim_mm=float(np.clip(0.5 + 2.6 * atrophy, 0.3, 3.6)),
-        sulcus_mm=float(np.clip(0.36 + 0.95 * atrophy, 0.22, 1.5)),
+        sulcus_mm=float(np.clip(0.4 + 0.9 * atrophy, 0.28, 1.5)),
         ventricle=float(np.clip(0.72 + 0.62 * atrophy + rng.normal(0, 0.1), 0.5, 1.7)),
-        suture_mm=0.35 + 1.3 * float(np.exp(-age_years)),
+        suture_mm=0.35 + 1.9 * float(np.exp(-age_years / 0.8)),
         pneumatized=float(np.clip(0.25 + 0.75 * child**0.7 + rng.normal(0, 0.1), 0.2, 1.15)),
         rotation=_rotation(*turn),
         center=(float(rng.uniform(-5, 5)), float(rng.uniform(8, 14)), float(top)),

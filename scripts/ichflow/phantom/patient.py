@@ -156,7 +156,7 @@ def _fields(rng: np.random.Generator) -> _Fields:
 def _scene(rng: np.random.Generator, space: Space, injury: _Injury) -> tuple[Scene, list[lesions.Lesion], float]:
     """Put a head and its injury together: blood outside the brain presses it, other blood lies in it."""
     fields, trauma = _fields(rng), np.random.default_rng(injury.seed)
-    bone = skull.build(space, fields.lumps)
+    bone = skull.build(space, fields.lumps, fields.clouds)
     spot = injury.fracture or (injury.sites[0].point, injury.sites[0].normal) if injury.sites else injury.fracture
     swelling = bleeds.swelling(space, spot[0], injury.swelling) if spot and injury.swelling else None
     outside = {

@@ -11,7 +11,7 @@ from ichflow.phantom.head import BACK, Head
 
 # With the texture of the brain itself, real scans measure 3.8 HU (5th to 95th percentile of scans 3.1 to 4.7), and
 # an autocorrelation of 0.81, 0.44, 0.06 at 1, 2, 4 px of the 512 grid.
-NOISE_HU = (2.85, 0.36)
+NOISE_HU = (2.7, 0.34)
 _NOISE_SIGMA_PX = 0.88  # on the 512 grid: autocorrelation exp(-r² / 4σ²)
 _BLUR_MM = (0.42, 0.6)
 _REST_HU = 190.0

@@ -30,7 +30,7 @@ class Skull:
 
     ``depth``: distance below the inner table, negative outside. ``thickness``: of the bone. ``outer``: distance below
     the outer surface of the vault, which goes on through face and neck. ``coronal``, ``lambdoid``: signed distance
-    from the planes of these sutures.
+    from the planes of these sutures; ``sagittal``: distance from that suture.
     """
 
     depth: Floats
@@ -38,33 +38,38 @@ class Skull:
     outer: Floats
     coronal: Floats
     lambdoid: Floats
+    sagittal: Floats
 
 
-def build(space: Space, lumps: Noise) -> Skull:
+def build(space: Space, lumps: Noise, clouds: Noise) -> Skull:
     """Build the cavity and its walls.
 
     Parameters
     ----------
     space
         The head on its grid.
-    lumps
-        Field of some cm that makes the vault uneven.
+    lumps, clouds
+        Fields of some cm, and of one or two, that make the vault uneven.
     """
     x, y, z = space.x, space.y, space.z
     uneven = lumps.on(space.grid)
     vault = _vault(x, y, z) + np.float32(0.7) * uneven
     floor, slope, below = _base_at(x, y)
-    depth = np.minimum(vault, (z - floor) / slope)
+    depth = np.minimum(vault - _crests(x, y, z), (z - floor) / slope)
     low = z < -40
     if low.any():
         first = int(np.flatnonzero(low.any((1, 2)))[-1]) + 1
         canal = chain(space.window((slice(0, first), slice(None), slice(None))), _CANAL)
         depth[:first] = np.maximum(depth[:first], canal)
     unit = np.float32(1 / space.head.unit_mm)
-    wall = _vault_thickness(x, y, z) * np.float32(space.head.skull_mm) * unit * (1 + np.float32(0.08) * uneven)
+    wall = _vault_thickness(x, y, z) * np.float32(space.head.skull_mm) * unit
+    wall = wall * (1 + np.float32(0.08) * uneven + np.float32(0.015) * clouds.on(space.grid))
     base = np.clip((floor + 5 - z) / 6, 0, 1)
     thickness = wall + base * (below * min(1.0, space.head.skull_mm / 6) - wall)
-    return Skull(depth, thickness, vault + wall, *suture_planes(x, y, z))
+    coronal, lambdoid = suture_planes(x, y, z)
+    beyond = np.maximum(np.maximum(coronal, -lambdoid), np.maximum(40 - z, 0))
+    sagittal = np.abs(x + np.float32(0.5) * uneven) + 4 * beyond
+    return Skull(depth, thickness, vault + wall, coronal, lambdoid, sagittal)
 
 
 def on_vault(direction: Point) -> tuple[Point, Point]:
@@ -103,6 +108,13 @@ def _vault(x: Floats, y: Floats, z: Floats) -> Floats:
     flat = scale * root * np.sqrt((u / half_width) ** 2 + (v / _HALF_LENGTH) ** 2)
     steep = scale * w * np.sqrt(w) / np.where(z > _EQUATOR, np.float32(_ABOVE), np.float32(_BELOW))
     return (1 - k) / (np.sqrt(flat * flat + steep * steep) + np.float32(1e-6))
+
+
+def _crests(x: Floats, y: Floats, z: Floats) -> Floats:
+    """Height of the frontal crest and the internal occipital protuberance over the inner table."""
+    front = 4.5 * np.exp(-((x / 5) ** 2) - ((z - 2) / 30) ** 2) * np.clip((y - 48) / 20, 0, 1)
+    back = 4.0 * np.exp(-((x / 7) ** 2) - ((z + 8) / 26) ** 2) * np.clip((-y - 80) / 20, 0, 1)
+    return front + back
 
 
 def _vault_thickness(x: Floats, y: Floats, z: Floats) -> Floats:
