@@ -233,8 +233,8 @@ def _cerebellum(space: Space, skull: Skull, tent: Floats) -> Floats:
         return level
     at, ax = box.at, np.sqrt(box.x**2 + 4)
     loose = np.float32(0.5 * space.head.rim_mm + 0.8)
-    front = -box.y - 42 + np.minimum(np.float32(0.75) * ax, 24) - np.clip(-box.z - 48, 0, 12) * np.float32(0.7)
-    made = np.minimum(skull.depth[at] - loose, behind_petrous(ax, box.y) - 2)
+    front = -box.y - 43 + np.minimum(np.float32(0.6) * ax, 20) - np.clip(-box.z - 48, 0, 12) * np.float32(0.7)
+    made = np.minimum(skull.depth[at] - loose, behind_petrous(ax, box.y) - 3)
     made = np.minimum(np.minimum(made, tent[at] - np.float32(0.7)), np.minimum(front, box.z + 68))
     magna = ellipsoid(box, (0, -88, -58), (11 + 3 * space.head.rim_mm, 12, 13))
     vallecula = ellipsoid(box, (0, -58, -60), (5, 14, 12))
@@ -286,7 +286,7 @@ def _stem(space: Space) -> list[Part]:
         made += space.ellipsoid(*stem, (side * 5, -31, -6), (5, 4, 6))
         made += space.tube(*stem, mirrored([(13, -32, -35, 8), (24, -46, -37, 6)], side), soft_mm=4)
     made += space.ellipsoid(*stem, (0, -23, -11), (12, 9, 12))
-    made += space.ellipsoid(*stem, (0, -26, -33), (16, 12, 14))
+    made += space.ellipsoid(*stem, (0, -29, -33), (15, 11, 13))
     made += space.tube(*stem, [(0, -34, -42, 9), (0, -43, -62, 6.5), (0, -46, -190, 5.5)])
     return made
 
@@ -310,7 +310,7 @@ def _small(space: Space, rng: np.random.Generator) -> list[Part]:
     if age > 12 and draws[5] < 0.7:
         size = 1.2 + 1.6 * draws[6]
         made += space.ellipsoid(tissues.CALCIFICATION, 160 + 350 * draws[7], (0.5, -31, 3), (size, size, 1.2 * size))
-    made += space.tube(tissues.DURA, blood, [(0, -11, -22, 1.6), (0, -13, -44, 1.6)])
+    made += space.tube(tissues.DURA, blood, [(0, -12, -22, 1.6), (0, -15, -34, 1.6), (0, -23, -44, 1.6)])
     return made
 
 

@@ -319,7 +319,7 @@ def _paint_posterior_fossa(plane: _Plane, csf: Floats, below: Floats, grain: Flo
     cerebellum = plane.read(plane.scene.brain.cerebellum)
     lower = share(below, 1.0)
     tissue = tissues.CEREBELLUM_HU + 1.0 * grain - 4 * share(cerebellum - 9, 6.0)
-    tissue -= 3.5 * np.clip(np.sin(1.9 * cerebellum + 1.5 * grain), 0, 1) * np.clip(1.2 - cerebellum / 14, 0, 1)
+    tissue -= 6 * np.clip(np.sin(1.4 * cerebellum + 1.2 * grain), 0, 1) * np.clip(1.2 - cerebellum / 14, 0, 1)
     plane.hu += lower * (tissue - plane.hu)
     folia = np.abs(np.sin(cerebellum * np.float32(1.3) + grain)) * np.float32(0.5) + np.float32(0.5)
     shallow = np.clip(1 - cerebellum / 8, 0, 1)

@@ -12,6 +12,8 @@ from ichflow.phantom.shapes import Ball, Part, Point, chain, ellipsoid, mirrored
 from ichflow.phantom.skull import Skull
 
 _MANDIBLE = ((50, -6, -56, 4), (53, -4, -80, 5), (47, 12, -104, 6), (26, 52, -116, 6.5), (0, 68, -117, 7))
+_CORONOID = ((51, 3, -60, 3.2), (53, 4, -78, 3.8), (51, 8, -94, 3.8))
+_MAXILLARY_SINUS = ((29, 62, -63, 12), (34, 48, -60, 15), (34, 34, -62, 11))
 _ZYGOMA = ((44, 60, -46, 6), (58, 46, -49, 4.5), (68, 20, -50, 2.8), (68, 0, -47, 2.8), (61, -12, -45, 4))
 _ORBIT_RIM = ((46, 56, -30, 3.5), (40, 60, -47, 3.5), (20, 66, -46, 3), (18, 68, -26, 3), (32, 66, -13, 4))
 _EAR_CANAL = ((80, -22, -43, 3.0), (66, -22, -42, 2.8), (50, -20, -41, 3.4))
@@ -89,7 +91,7 @@ def _muscles(space: Space, side: int) -> list[Part]:
         *space.ellipsoid(*muscle, (side * 58, 20, -26), (7.5, 26, 34), side * -14, soft_mm=1),  # temporalis
         *space.ellipsoid(*muscle, (side * 58, 8, -84), (8, 20, 30), side * -12, soft_mm=1),  # masseter
         *space.ellipsoid(*muscle, (side * 34, 10, -70), (10, 17, 20), side * 24, soft_mm=1),  # pterygoids
-        *space.ellipsoid(tissues.SOFT, 5.0, (side * 60, -18, -80), (9, 10, 22), soft_mm=2),  # parotid
+        *space.ellipsoid(tissues.SOFT, 18.0, (side * 61, -18, -80), (7, 10, 21), side * 20, soft_mm=3),  # parotid
         *space.ellipsoid(*fat, (side * 23, 2, -84), (6, 9, 16), soft_mm=2),  # parapharyngeal
         *space.tube(*muscle, mirrored(_NECK_MUSCLE, side), soft_mm=2),
         *space.ellipsoid(*muscle, (side * 14, -74, -84), (12, 12, 40), soft_mm=2),
@@ -107,6 +109,7 @@ def _jaw(space: Space, side: int) -> list[Part]:
         *space.tube(*bone, mirrored(_MANDIBLE, side)),
         *space.tube(*marrow, mirrored(inner, side), soft_mm=1),
         *space.ellipsoid(*bone, (side * 51, -9, -51), (9, 4.5, 6)),  # condyle
+        *space.tube(*bone, mirrored(_CORONOID, side)),
         *space.tube(*bone, mirrored(_ZYGOMA, side)),
         *space.tube(*marrow, mirrored(zygoma, side), soft_mm=1),
         *space.tube(*bone, mirrored(_ORBIT_RIM, side)),
@@ -148,16 +151,16 @@ def _airway(space: Space) -> list[Part]:
 def _sinuses(space: Space, side: int) -> list[Part]:
     """Maxillary, sphenoid and frontal sinus: air in a thin wall of bone."""
     filled = space.head.pneumatized
-    made: list[Part] = []
+    maxillary: list[Ball] = [(x, y, z, filled * r) for x, y, z, r in _MAXILLARY_SINUS]
+    wall: list[Ball] = [(x, y, z, r + 1.6) for x, y, z, r in maxillary]
+    made = space.tube(tissues.SKULL, 900.0, mirrored(wall, side))
+    made += space.tube(tissues.AIR, tissues.AIR_HU, mirrored(maxillary, side))
     sinuses: tuple[tuple[Point, Point], ...] = (
-        ((side * 32, 45, -62), (16, 20, 18)),
         ((side * 7, 12, -41), (7.5, 11, 8)),
         ((side * 13, 71 - 0.5 * side, -6), (13 + 2 * side, 4.5, 13)),
     )
-    for index, (center, radii) in enumerate(sinuses):
-        grown = filled if index < 1 else max(0.0, 1.25 * filled - 0.25)
-        if grown < 0.2:
-            continue
+    grown = max(0.0, 1.25 * filled - 0.25)  # these two come later
+    for center, radii in sinuses if grown > 0.2 else ():
         rx, ry, rz = (grown * r for r in radii)
         made += space.ellipsoid(tissues.SKULL, 900.0, center, (rx + 1.8, ry + 1.8, rz + 1.8))
         made += space.ellipsoid(tissues.AIR, tissues.AIR_HU, center, (rx, ry, rz))

@@ -153,7 +153,7 @@ def behind_petrous(ax: Floats, y: Floats) -> Floats:
 def _floor(ax: Floats, y: Floats) -> Floats:
     """Height of the skull base over (|x|, y)."""
     petrous, sphenoid = behind_petrous(ax, y), y - 15 - 0.26 * ax
-    roof = 6 * np.exp(-(((ax - 27) / 13) ** 2) - ((y - 44) / 22) ** 2)
+    roof = 5 * np.exp(-(((ax - 27) / 13) ** 2) - ((y - 44) / 22) ** 2)
     anterior = -19 + roof - 4 * np.exp(-((ax / 6) ** 2))
     middle = -45 + 0.012 * (ax - 40) ** 2 + 0.008 * (y + 2) ** 2
     sella = -23 - 10 * np.exp(-((ax / 8) ** 2) - ((y - 2) / 6) ** 2)
