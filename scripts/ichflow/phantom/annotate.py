@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ichflow.phantom.fields import Bools, Floats
+from ichflow.phantom.fields import Bools, Marked
 
 _LEAST_AREA_PX = 4.0  # at 512 pixels
 _SMALL_PICTURE = 0.5  # of 512 pixels
@@ -12,9 +12,7 @@ _TOLERANCE = 0.012  # of the outline's length
 _MOST_TOLERANCE_PX = 2.2  # at 512 pixels
 
 
-def polygons(
-    marked: dict[int, tuple[tuple[slice, slice], Floats]], shape: tuple[int, int, int], cut: float = 0.42
-) -> NDArray[np.bool_]:
+def polygons(marked: Marked, shape: tuple[int, int, int], cut: float = 0.42) -> NDArray[np.bool_]:
     """Draw the outlines of one hemorrhage.
 
     Parameters

@@ -13,7 +13,7 @@ import numpy as np
 from ichflow.phantom import tissues
 from ichflow.phantom.brain import Brain
 from ichflow.phantom.compose import Bleed, Crack
-from ichflow.phantom.fields import Floats, Noise, share
+from ichflow.phantom.fields import Floats, Noise, Window, share
 from ichflow.phantom.head import Space
 from ichflow.phantom.lesions import Lesion
 from ichflow.phantom.shapes import Box, Part, Point
@@ -22,6 +22,7 @@ from ichflow.phantom.skull import Skull, on_vault, suture_planes
 _STEPS = 14  # of bisection
 _CLEAR_MM = 1.1  # from bone, which outshines blood
 _GENEROUS_MM = 0.35
+_MOST_THICK = {"epidural": 5.0, "subdural": 3.2}  # mm, over the square root of half the height in mm
 _SHIFT_ML = 9.0  # volume from which the midline moves
 _SHIFT_MM_PER_ML = 0.18
 _MOST_SHIFT_MM = 13.0
@@ -60,7 +61,8 @@ def choose_site(rng: np.random.Generator, lesion: Lesion) -> Site:
     if lesion.subtype == "subarachnoid" and draw < 0.35 and lesion.volume_ml < 2.5:
         return Site(lesion, (side * 22, 6, -17), normal, "cistern")
     if lesion.subtype != "intraparenchymal":
-        return Site(lesion, point, normal, "cast" if draw < 0.25 else "surface")
+        cast = lesion.subtype == "intraventricular" and draw < 0.25
+        return Site(lesion, point, normal, "cast" if cast else "surface")
     radius = (3000 * lesion.volume_ml / (4 * np.pi)) ** (1 / 3)
     if draw < 0.75:
         sites = _CONTUSIONS if draw < 0.5 else _DEEP
@@ -75,17 +77,17 @@ def choose_site(rng: np.random.Generator, lesion: Lesion) -> Site:
 
 def midline_shift(sites: list[Site], strength: float) -> tuple[float, Point]:
     """Return how far (mm) large lesions push the midline, positive to the left, and where most."""
-    shift, middle = 0.0, np.zeros(3)
+    shift, total, middle = 0.0, 0.0, np.zeros(3)
     for site in sites:
         if site.lesion.subtype in ("intraventricular", "subarachnoid") or site.kind == "tentorium":
             continue
         pushed = strength * _SHIFT_MM_PER_ML * max(0.0, site.lesion.volume_ml - _SHIFT_ML)
         shift -= float(np.sign(site.point[0])) * pushed
+        total += pushed
         middle += pushed * np.array(site.point)
-    total = sum(abs(m) for m in middle)
-    if shift == 0 or total == 0:
+    if total == 0:
         return 0.0, (0.0, 0.0, 0.0)
-    middle /= max(1e-6, abs(shift))
+    middle /= total
     return float(np.clip(shift, -_MOST_SHIFT_MM, _MOST_SHIFT_MM)), (0.0, float(middle[1]), float(middle[2]))
 
 
@@ -133,9 +135,6 @@ def _on_inner_table(
     return _fitted(level, 0.3, 70.0, space, site.lesion.volume_ml, clear)
 
 
-_MOST_THICK = {"epidural": 5.0, "subdural": 3.2}
-
-
 def _lens(site: Site, box: Box, half: float) -> Floats:
     """Height of a lens over the inner table, 1 in its middle and 0 at its edge, which sutures cut off."""
     across, up = _tangential(site, box)
@@ -165,7 +164,8 @@ def _tangential(site: Site, box: Box) -> tuple[Floats, Floats]:
     up /= np.linalg.norm(up)
     across = np.cross(up, normal)
     d = (box.x - site.point[0], box.y - site.point[1], box.z - site.point[2])
-    return tuple(sum(np.float32(e[i]) * d[i] for i in range(3)) for e in (across, up))  # type: ignore[return-value]
+    along_across, along_up = (np.asarray(sum(np.float32(e[i]) * d[i] for i in range(3))) for e in (across, up))
+    return along_across, along_up
 
 
 def within_brain(site: Site, space: Space, skull: Skull, brain: Brain, clouds: Noise, fine: Noise) -> Bleed | None:
@@ -302,7 +302,7 @@ def _fitted(
 
 def _bleed(
     site: Site,
-    at: tuple[slice, slice, slice],
+    at: Window,
     level: Floats,
     space: Space,
     *,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ichflow.phantom import tissues
 from ichflow.phantom.brain import Brain
 from ichflow.phantom.face import Surface
-from ichflow.phantom.fields import THIN, Bools, Floats, Grid, Noise, share
+from ichflow.phantom.fields import THIN, Bools, Floats, Grid, Marked, Noise, Pixels, Window, share
 from ichflow.phantom.head import Space
 from ichflow.phantom.shapes import Part
 from ichflow.phantom.skull import Skull
@@ -20,6 +20,7 @@ from ichflow.phantom.skull import Skull
 _CORTEX_MM = 3.0
 _TABLE_MM = 1.3
 _EDGE_MM = 0.6
+_PLEXUS_HU = 42.5
 _CLEAR_OF_BONE_MM = 1.1  # annotators leave out what the skull's blur outshines
 _BLOOD_MM = 0.9  # half width of a sulcus that blood has widened
 
@@ -42,7 +43,7 @@ class Bleed(Part):
 class Crack:
     """A fracture: signed distance from its plane on a window of the grid, and whether it reaches so far."""
 
-    at: tuple[slice, slice, slice]
+    at: Window
     offset: Floats
     within: Floats
 
@@ -73,7 +74,7 @@ class Painted:
 
     hu: Floats
     labels: NDArray[np.uint8]
-    marked: list[dict[int, tuple[tuple[slice, slice], Floats]]]
+    marked: list[Marked]
     cracked: Bools
 
 
@@ -98,8 +99,8 @@ class _Plane:
         self.labels[amount > 0.5] = label
 
     def paint_part(self, part: Part, within: Floats | None = None) -> None:
-        found = self.window_of(part)
-        if found is None:
+        found = self.window_of(part.at, part.level)
+        if found is None or found[1].max() <= -self.edge - part.soft_mm:
             return
         where, level = found
         amount = share(level, self.edge + part.soft_mm)
@@ -108,28 +109,22 @@ class _Plane:
         self.hu[where] += amount * (part.hu - self.hu[where])
         self.labels[where][amount > 0.5] = part.label
 
-    def window_of(self, part: Part | Crack, values: Floats | None = None) -> tuple[tuple[slice, slice], Floats] | None:
-        """Return where a part lies in this plane, and its enlarged level there; None where it does not."""
-        if not part.at[0].start <= self.k < part.at[0].stop:
-            return None
-        if values is None:
-            assert isinstance(part, Part)
-            values = part.level
-        plane = values[self.k - part.at[0].start]
-        if isinstance(part, Part) and plane.max() < -2 - part.soft_mm:
+    def window_of(self, at: Window, values: Floats) -> tuple[Pixels, Floats] | None:
+        """Return which pixels a window of the grid has in this plane, and a field enlarged to them, if any."""
+        if not at[0].start <= self.k < at[0].stop:
             return None
         cut: list[slice] = []
-        for own, whole in zip(part.at[1:], self.coarse, strict=True):
+        for own, whole in zip(at[1:], self.coarse, strict=True):
             cut.append(slice(max(own.start, whole.start), min(own.stop, whole.stop)))
             if cut[-1].stop <= cut[-1].start:
                 return None
-        inner = tuple(slice(c.start - own.start, c.stop - own.start) for c, own in zip(cut, part.at[1:], strict=True))
+        inner = tuple(slice(c.start - own.start, c.stop - own.start) for c, own in zip(cut, at[1:], strict=True))
         factor = self.grid.factor
         rows, columns = (
             slice((c.start - w.start) * factor, (c.stop - w.start) * factor)
             for c, w in zip(cut, self.coarse, strict=True)
         )
-        return (rows, columns), self.grid.enlarge(plane[inner])
+        return (rows, columns), self.grid.enlarge(values[(self.k - at[0].start, *inner)])
 
 
 def paint(scene: Scene) -> Painted:
@@ -145,7 +140,7 @@ def paint(scene: Scene) -> Painted:
     labels = np.zeros(grid.shape, np.uint8)
     steep = np.abs(np.gradient(scene.skull.outer, axis=0))
     texture, sheets = scene.texture.on(grid), scene.bundles.on(grid)
-    marked: list[dict[int, tuple[tuple[slice, slice], Floats]]] = [{} for _ in scene.bleeds]
+    marked: list[Marked] = [{} for _ in scene.bleeds]
     cracked = np.zeros(grid.slices, np.bool_)
     for index in range(grid.slices):
         coarse = _occupied(scene, index)
@@ -177,7 +172,7 @@ def _paint_plane(
     steep: Floats,
     texture: Floats,
     sheets: Floats,
-    marked: list[dict[int, tuple[tuple[slice, slice], Floats]]],
+    marked: list[Marked],
     index: int,
 ) -> bool:
     scene = plane.scene
@@ -206,11 +201,9 @@ def _paint_soft(plane: _Plane, skin: Floats, edge: Floats, grain: Floats, sheets
     deep = np.where(beneath > fat + 2.5 * unit, 0.16 * streaks, 1)
     fatty = share(beneath, 1.2 * unit) * np.maximum(share(fat - beneath, 1.5 * unit), 0) * deep
     in_depth = share(beneath - fat, 1.5 * unit)
-    between = (
-        0.75 * share(0.05 - np.abs(sheets), 0.2) * np.clip(0.9 - grain, 0.2, 1) * share(beneath - fat - 2 * unit, unit)
-    )
+    between = share(0.05 - np.abs(sheets), 0.2) * np.clip(0.9 - grain, 0.2, 1) * share(beneath - fat - 2 * unit, unit)
     tissue += in_depth * (tissues.MUSCLE_HU - 6 * grain - tissue)
-    tissue += np.maximum(fatty, 0.85 * between) * (tissues.FAT_HU - tissue)
+    tissue += np.maximum(fatty, 0.64 * between) * (tissues.FAT_HU - tissue)
     inside = share(skin, edge)
     plane.hu += inside * (tissue - plane.hu)
     plane.labels[inside > 0.5] = tissues.SOFT
@@ -241,11 +234,10 @@ def _paint_bone(plane: _Plane, depth: Floats, edge: Floats, grain: Floats) -> Fl
 def _paint_cracks(plane: _Plane, bone: Floats) -> bool:
     seen = False
     for crack in plane.scene.cracks:
-        found = plane.window_of(crack, crack.offset)
-        if found is None:
+        found, reach = (plane.window_of(crack.at, field) for field in (crack.offset, crack.within))
+        if found is None or reach is None:
             continue
-        where, offset = found
-        _, within = plane.window_of(crack, crack.within) or (where, offset)
+        (where, offset), (_, within) = found, reach
         unit = np.float32(1 / plane.scene.space.head.unit_mm)
         line = share(0.5 * unit - np.abs(offset), 0.6 * unit + 0.5 * plane.edge) * (within > 0) * (bone[where] > 0.5)
         if line.max() > 0.3:
@@ -259,7 +251,7 @@ def _paint_cavity(
     depth: Floats,
     edge: Floats,
     grain: Floats,
-    marked: list[dict[int, tuple[tuple[slice, slice], Floats]]],
+    marked: list[Marked],
     index: int,
 ) -> None:
     """Brain, fluid, dura and blood, in the part of the plane that is inside the inner table."""
@@ -280,7 +272,7 @@ def _paint_cavity(
     room = _paint_brain(inner, grain[offset])
     for part in plane.scene.brain.parts:
         inner.paint_part(part)
-    _paint_fluid(inner)
+    _paint_ventricles(inner)
     _paint_dura(inner)
     _paint_bleeds(inner, room, depth[offset], grain[offset], marked, index)
     plane.hu[offset] += inside[offset] * (inner.hu - plane.hu[offset])
@@ -328,10 +320,10 @@ def _paint_posterior_fossa(plane: _Plane, csf: Floats, below: Floats, grain: Flo
     return csf + lower * (fluid - csf)
 
 
-def _paint_fluid(plane: _Plane) -> None:
+def _paint_ventricles(plane: _Plane) -> None:
+    # What is denser than brain is choroid plexus, which hangs in the fluid
     ventricle = share(plane.read(plane.scene.brain.ventricle), plane.edge)
-    plexus = (plane.labels == tissues.CALCIFICATION) | (plane.hu > 42.5)
-    ventricle = np.where(plexus, 0, ventricle)
+    ventricle = np.where(plane.hu > _PLEXUS_HU, 0, ventricle)
     plane.paint(ventricle, tissues.CSF_HU, tissues.CSF)
 
 
@@ -342,7 +334,7 @@ def _paint_dura(plane: _Plane) -> None:
     plane.paint(share(falx, plane.edge), tissues.DURA_HU, tissues.DURA)
     tent = np.minimum(np.float32(0.5) * unit - np.abs(plane.read(brain.tent)), plane.read(brain.leaf))
     plane.paint(share(tent, plane.edge), tissues.DURA_HU, tissues.DURA)
-    plane.paint(share(plane.read(brain.sinus), plane.edge), tissues.SINUS_HU, tissues.DURA)
+    plane.paint(share(plane.read(brain.sinus), plane.edge), plane.scene.space.head.blood_hu, tissues.DURA)
 
 
 def _paint_bleeds(
@@ -350,12 +342,12 @@ def _paint_bleeds(
     room: Floats,
     depth: Floats,
     grain: Floats,
-    marked: list[dict[int, tuple[tuple[slice, slice], Floats]]],
+    marked: list[Marked],
     index: int,
 ) -> None:
     clear = _CLEAR_OF_BONE_MM / plane.scene.space.head.unit_mm
     for bleed, slices in zip(plane.scene.bleeds, marked, strict=True):
-        found = plane.window_of(bleed)
+        found = plane.window_of(bleed.at, bleed.level)
         if found is None:
             continue
         where, level = found
@@ -372,10 +364,10 @@ def _paint_bleeds(
 
 
 def _mark(
-    slices: dict[int, tuple[tuple[slice, slice], Floats]],
+    slices: Marked,
     index: int,
-    window: tuple[slice, slice],
-    where: tuple[slice, slice],
+    window: Pixels,
+    where: Pixels,
     seen: Floats,
 ) -> None:
     """Add a thin slice's share to what is marked in its slice."""

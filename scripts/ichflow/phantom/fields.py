@@ -18,6 +18,8 @@ Floats = NDArray[np.floating[Any]]  # float32 throughout, which the type stubs o
 Length = float | np.floating[Any] | Floats
 Bools = NDArray[np.bool_]
 Window = tuple[slice, slice, slice]  # thin slices, rows, columns of the coarse grid
+Pixels = tuple[slice, slice]  # rows and columns of a picture
+Marked = dict[int, tuple[Pixels, Floats]]  # of a hemorrhage: slice to pixels and the share of each that is marked
 
 SLICE_MM = 5.0
 THIN = 3  # thin slices that make a slice

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ichflow.phantom.fields import SLICE_MM, Floats, Grid
+from ichflow.phantom.fields import SLICE_MM, Grid
 from ichflow.phantom.shapes import Ball, Box, Part, Point, bounds, chain, ellipsoid
 
 VERTEX = 80.0  # z of the highest point of the inner table
@@ -33,6 +33,7 @@ class Head:
     ventricle: float  # factor on the radii of the ventricles
     suture_mm: float  # half width
     pneumatized: float  # factor on the sinuses' radii, 0 to 1
+    blood_hu: float  # of the venous sinuses
     rotation: NDArray[np.float64]  # scan to head, 3 × 3
     center: tuple[float, float, float]  # the origin of head coordinates, in scan coordinates
 
@@ -90,6 +91,7 @@ def draw_head(rng: np.random.Generator, *, age_years: float, sex: str, slices: i
         ventricle=float(np.clip(0.72 + 0.62 * atrophy + rng.normal(0, 0.1), 0.5, 1.7)),
         suture_mm=0.35 + 1.9 * float(np.exp(-age_years / 0.8)),
         pneumatized=float(np.clip(0.25 + 0.75 * child**0.7 + rng.normal(0, 0.1), 0.2, 1.15)),
+        blood_hu=float(np.clip(rng.normal(54, 5), 44, 68)),
         rotation=_rotation(*turn),
         center=(float(rng.uniform(-5, 5)), float(rng.uniform(8, 14)), float(top)),
     )
@@ -185,8 +187,3 @@ def _span(low: float, high: float, length: int) -> slice:
 def _point(values: tuple[float, ...]) -> Point:
     x, y, z = values
     return x, y, z
-
-
-def scan_direction(head: Head, direction: Floats) -> Floats:
-    """Turn a direction in the scan (x, y, z) into head coordinates."""
-    return (head.rotation @ direction) / head.scale

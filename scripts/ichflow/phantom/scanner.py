@@ -11,7 +11,7 @@ from ichflow.phantom.head import BACK, Head
 
 # With the texture of the brain itself, real scans measure 3.8 HU (5th to 95th percentile of scans 3.1 to 4.7), and
 # an autocorrelation of 0.81, 0.44, 0.06 at 1, 2, 4 px of the 512 grid.
-NOISE_HU = (2.7, 0.34)
+NOISE_HU = (2.8, 0.3)
 _NOISE_SIGMA_PX = 0.88  # on the 512 grid: autocorrelation exp(-r² / 4σ²)
 _BLUR_MM = (0.42, 0.6)
 _REST_HU = 190.0
@@ -45,7 +45,7 @@ def draw_machine(rng: np.random.Generator, slices: int) -> Machine:
     shift = rng.uniform(1.0, 3.0, 2) * rng.choice((-1, 1), 2)
     hide = "" if rng.random() < 0.3 else "streaks" if rng.random() < 0.6 else "blocks"
     return Machine(
-        noise_hu=float(np.clip(rng.normal(*NOISE_HU), 2.2, 3.9)),
+        noise_hu=float(np.clip(rng.normal(*NOISE_HU), 2.3, 3.9)),
         blur_mm=float(rng.uniform(*_BLUR_MM)),
         beam=float(rng.uniform(0.4, 1.4)),
         moved=(start, start + int(rng.integers(2, 5)), float(shift[0]), float(shift[1]))
