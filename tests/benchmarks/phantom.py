@@ -25,7 +25,7 @@ _BLEEDS = (
     ("097", "subdural"),
     ("186", "subdural"),
     ("150", "subdural"),
-    ("158", "subarachnoid"),
+    ("142", "subarachnoid"),
     ("157", "intraparenchymal"),
     ("106", "intraventricular"),
     ("094", "epidural"),

@@ -192,7 +192,7 @@ def _intraparenchymal(site: Site, space: Space, skull: Skull, brain: Brain, clou
         (dx / np.float32(0.85 * wide)) ** 2 + (dy / np.float32(1.18 * wide)) ** 2 + (dz / np.float32(tall)) ** 2
     )
     least = min(wide, tall)
-    ragged = np.float32(min(0.3 * least, 4)) * clouds.on(space.grid, box.at)
+    ragged = np.float32(min(0.3 * least, 2.8)) * clouds.on(space.grid, box.at)
     ragged += np.float32(min(0.12 * least, 1.5)) * fine.on(space.grid, box.at)
     allowed = np.minimum(np.minimum(skull.depth[box.at] - 1.5, 4 - brain.ventricle[box.at]), 6)
 
@@ -297,7 +297,7 @@ def _fitted(
         middle = (low * high) ** 0.5
         enclosed = float((share(level(middle), edge) * weight).sum(dtype=np.float64)) * cell_ml
         low, high = (middle, high) if enclosed < volume_ml else (low, middle)
-    return middle, level(middle)
+    return middle, np.asarray(level(middle), np.float32)
 
 
 def _bleed(

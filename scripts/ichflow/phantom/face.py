@@ -200,7 +200,7 @@ def _temporal_bone(space: Space, side: int, cells: Noise) -> Iterator[Part]:
         yield _honeycomb(space, part, cells, 0.8)
     yield from space.tube(*air, mirrored(_EAR_CANAL, side))
     yield from space.ellipsoid(*air, (side * 46, -20, -39), (2.6, 5, 5))
-    yield from space.ellipsoid(tissues.SKULL, 2100.0, (side * 34, -27, -37), (7, 5, 5.5), side * 35)
+    yield from space.ellipsoid(tissues.SKULL, 1850.0, (side * 34, -27, -37), (7, 5, 5.5), side * 35)
     yield from space.tube(tissues.SOFT, 12.0, mirrored([(16, -22, -38, 2.3), (28, -27, -38, 1.9)], side))
 
 

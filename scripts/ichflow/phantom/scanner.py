@@ -17,6 +17,7 @@ _BLUR_MM = (0.42, 0.6)
 _REST_HU = 190.0
 _BEAM_HU = 9.0
 _CUPPING_HU = 3.0
+_STREAKING_HU = 1750.0  # denser than any bone but the labyrinth: teeth and metal
 _LOWEST_HU, _HIGHEST_HU = -1024, 3071
 
 
@@ -163,14 +164,14 @@ def _beam_hardening(true: Floats, grid: Grid, machine: Machine) -> Floats:
     dark = cv2.GaussianBlur(np.asarray(thick * tissue, np.float32), (0, 0), max(0.3, 2.2 / grid.coarse_mm))
     rim = cv2.GaussianBlur(np.asarray(np.minimum(bone, 1.4), np.float32), (0, 0), max(0.3, 7 / grid.coarse_mm))
     change = machine.beam * tissue * (_CUPPING_HU * np.clip(2.0 * rim, 0, 1.4) - _BEAM_HU * dark)
-    if machine.streaks > 0.05 and small.max() > 1700:
+    if machine.streaks > 0.05 and small.max() > _STREAKING_HU:
         change += _streaks(small, machine.streaks)
     return grid.enlarge(np.asarray(change, np.float32))
 
 
 def _streaks(small: Floats, strength: float) -> Floats:
     """Streaks that fan out from the densest things in a slice."""
-    dense = np.clip(small - 1700, 0, 1400)
+    dense = np.clip(small - _STREAKING_HU, 0, 1400)
     rows, columns = np.nonzero(dense)
     weight = dense[rows, columns]
     row, column = np.average(rows, weights=weight), np.average(columns, weights=weight)
