@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from ichflow import ctich, files
 from ichflow.dataset import SUBTYPES
+from ichflow.phantom import tissues
 from ichflow.phantom.patient import PhantomPatient
 
 _DATA_OFFSET = 944
@@ -96,9 +98,10 @@ def write_patient(
     mask_path
         The same geometry; -32768 and 32767, scaled to about 0 and about 255.
     label_map_path
-        Compressed NIfTI-1, uint8, the same geometry: subtypes in the order of ``dataset.SUBTYPES``, from 1.
+        Compressed NIfTI-1, uint8, the same geometry: the tissue of every voxel, by ``tissues.LABELS``.
     facts_path
-        JSON: what the tables of the dataset need, so that no volume is read again.
+        JSON: what the tables of the dataset need, so that no volume is read again; what was drawn of each lesion;
+        names and values of the label map.
     """
     mask = np.where(made.mask, np.int16(_INT16.max), np.int16(_INT16.min))
     slope = 255 / (int(_INT16.max) - int(_INT16.min))
@@ -114,6 +117,9 @@ def write_patient(
             "patient": made.patient,
             "age_years": made.age_years,
             "sex": made.sex,
+            "midline_shift_mm": round(made.midline_shift_mm, 2),
+            "lesions": [asdict(lesion) for lesion in made.lesions],
+            "label_map": tissues.LABELS,
             "sha256": {"scan": _digest(scan_bytes), "mask": _digest(mask_bytes)},
             "slices": [_slice_facts(made, index) for index in range(len(made.hu))],
         },
@@ -178,8 +184,7 @@ def _digest(content: bytes) -> str:
 
 
 def _slice_facts(made: PhantomPatient, index: int) -> dict[str, int | bool]:
-    present = np.bincount(made.label_map[index].ravel(), minlength=len(SUBTYPES) + 1) > 0
-    labels = {subtype: bool(present[i + 1]) for i, subtype in enumerate(SUBTYPES)}
+    labels = {subtype: bool(made.findings[index, i]) for i, subtype in enumerate(SUBTYPES)}
     return {"slice": index + 1, **labels, "fracture": bool(made.fracture[index])}
 
 
@@ -200,7 +205,7 @@ def _demographics_table(patients: Sequence[Mapping[str, Any]]) -> str:
     table.sort(key=lambda row: row[0])
     totals = [sum(row[column] == 1 for row in table) for column in range(3, 9)]
     sexes = " / ".join(f"{sum(row[2] == sex for row in table)} {sex}" for sex in "MF")
-    ages = [row[1] for row in table]
+    ages = [float(row[1]) for row in table]
     return _csv(
         [
             [
@@ -225,7 +230,7 @@ def _demographics_table(patients: Sequence[Mapping[str, Any]]) -> str:
 
 def _demographics_row(one: Mapping[str, Any]) -> list[Any]:
     signs = [1 if any(labels[sign] for labels in one["slices"]) else "" for sign in (*SUBTYPES, "fracture")]
-    return [int(one["patient"]), one["age_years"], one["sex"], *signs, ""]
+    return [int(one["patient"]), f"{one['age_years']:g}", one["sex"], *signs, ""]
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> str:

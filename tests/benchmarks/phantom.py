@@ -1,0 +1,278 @@
+"""The phantom beside published figures: pictures for the docs, and what it costs and how hard it is.
+
+Run ``python tests/benchmarks/phantom.py sheet distributions hardness cost``, or any of the four. The first two write
+``docs/phantom.png`` and ``docs/phantom-distributions.png``; the others print.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "scripts"))
+SEED = 1
+
+# Patients and slices, from the vertex down, of the contact sheet
+_HEALTHY = "051"
+_LEVELS = (4, 8, 13, 17, 19, 22, 25, 29)
+_BLEEDS = (
+    ("069", "epidural"),
+    ("097", "subdural"),
+    ("186", "subdural"),
+    ("150", "subdural"),
+    ("142", "subarachnoid"),
+    ("157", "intraparenchymal"),
+    ("106", "intraventricular"),
+    ("094", "epidural"),
+)
+_TILE = 224
+_GRAYS = 40  # gray levels that the picture keeps, so that its noise does not make it large
+
+# CT-ICH's connected lesions (DIDSR 2025): volumes (mL) at the shares, mean number of slices, mean HU and its SD
+_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_PUBLISHED = {
+    "epidural": ((0.31, 1.28, 4.21, 8.33, 58.9), 7.1, 59.7, 14.4),
+    "subdural": ((1.7, 3.9, 15.1, 29.3, 38.6), 8.8, 52.8, 8.1),
+    "intraparenchymal": ((0.09, 0.25, 0.49, 2.27, 5.84), 2.9, 46.9, 6.8),
+    "subarachnoid": ((0.20, 0.59, 1.20, 1.97, 4.28), 2.6, 46.7, 6.1),
+    "intraventricular": ((0.42, 1.21, 1.84, 2.49, 3.80), 3.6, 39.1, 8.5),
+}
+_PATIENTS_WITH = {"epidural": 21, "intraparenchymal": 16, "subarachnoid": 7, "intraventricular": 5, "subdural": 4}
+_BLEEDING = 36
+_TOTAL_ML = (2.8, 6.5, 14.6)  # quartiles of a patient's blood
+_NOISE = (3.1, 3.8, 4.7)  # 5 %, median and 95 % of scans
+
+
+def main():
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    tasks = {"sheet": sheet, "distributions": distributions, "hardness": hardness, "cost": cost}
+    parser.add_argument("tasks", nargs="+", choices=tasks)
+    for task in parser.parse_args().tasks:
+        tasks[task]()
+
+
+def made(patient, *, size=512, hemorrhage=None):
+    """Make a patient as the default run does."""
+    from ichflow.phantom import has_hemorrhage
+    from ichflow.phantom.patient import make_patient
+
+    bleeds = has_hemorrhage(patient, 0.5) if hemorrhage is None else hemorrhage
+    return make_patient(patient, seed=SEED, hemorrhage=bleeds, size=size)
+
+
+def sheet():
+    """Write the contact sheet: one head at eight levels and eight hemorrhages, in two windows each."""
+    healthy = made(_HEALTHY, hemorrhage=False)
+    rows = [
+        [_tile(healthy, len(healthy.hu) - level, window, "") for level in reversed(_LEVELS)]
+        for window in ("brain", "bone")
+    ]
+    bleeding = [(made(patient, hemorrhage=True), subtype) for patient, subtype in _BLEEDS]
+    for window in ("brain", "subdural"):
+        rows.append([_tile(one, _worst(one, subtype), window, subtype) for one, subtype in bleeding])
+    picture = np.vstack([np.hstack(row) for row in rows])
+    cv2.imwrite(str(ROOT / "docs/phantom.png"), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    print(f"docs/phantom.png: {(ROOT / 'docs/phantom.png').stat().st_size // 1000} kB")
+
+
+def _worst(one, subtype):
+    """Return the slice with most of a subtype."""
+    from ichflow.phantom import tissues
+
+    return int(np.argmax((one.label_map == tissues.subtype_label(subtype)).sum((1, 2))))
+
+
+def _tile(one, index, window, note):
+    """Return a slice as it is read: sides, number and window in its corners."""
+    from ichflow.windows import WINDOWS, apply_window
+
+    gray = cv2.resize(apply_window(one.hu[index], window), (_TILE, _TILE), interpolation=cv2.INTER_AREA)
+    tile = (np.round(gray * _GRAYS) * (255 / _GRAYS)).astype(np.uint8)
+    level, width = WINDOWS[window]
+    texts = (
+        ("R", (3, _TILE // 2)),
+        ("L", (_TILE - 11, _TILE // 2)),
+        (f"{one.patient} slice {index + 1}", (3, 11)),
+        (f"{window} {level}/{width}", (3, _TILE - 5)),
+        (note, (3, 23)),
+    )
+    for text, place in texts:
+        cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (230,), 1, cv2.LINE_AA)
+    return tile
+
+
+def distributions():
+    """Draw the phantom's distributions beside the published ones."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    drawn = _drawn(600)
+    scans = _scans(44)
+    figure, axes = plt.subplots(3, 3, figsize=(11, 9), layout="constrained")
+    for axis, subtype in zip(axes.flat[:5], _PUBLISHED, strict=True):
+        _volumes(axis, subtype, drawn)
+    _prevalence(axes.flat[5], drawn)
+    _totals(axes.flat[6], drawn)
+    _density_and_slices(axes.flat[7], scans)
+    _noise(axes.flat[8])
+    figure.suptitle("Phantom (blue) and CT-ICH as published (orange)")
+    path = ROOT / "docs/phantom-distributions.png"
+    figure.savefig(path, dpi=80)
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1000} kB")
+
+
+def _drawn(count):
+    """Draw the lesions of the bleeding among ``count`` patients, without images."""
+    from ichflow.phantom import has_hemorrhage, lesions, patient_numbers
+
+    return [
+        lesions.draw_lesions(np.random.default_rng([SEED, int(number)]), lesions.draw_subtypes(number))
+        for number in patient_numbers(count)
+        if has_hemorrhage(number, 0.48)
+    ]
+
+
+def _scans(count):
+    """Measure, on images, the mean HU of each subtype of a patient, and its slices where it is a single lesion."""
+    from ichflow import dataset
+    from ichflow.phantom import has_hemorrhage, patient_numbers
+
+    found = {subtype: [] for subtype in _PUBLISHED}
+    for number in patient_numbers(3 * count):
+        if not has_hemorrhage(number, 0.5):
+            continue
+        one = made(number, size=256)
+        for lesion, label in zip(dataset.SUBTYPES, range(1, 6), strict=True):
+            own = one.mask & (one.label_map == label)
+            if own.any():  # the table of SAH is of medians, too
+                hu = (np.median if lesion == "subarachnoid" else np.mean)(one.hu[own])
+                single = sum(other.subtype == lesion for other in one.lesions) == 1
+                found[lesion].append((hu, one.findings[:, label - 1].sum() if single else np.nan))
+    return found
+
+
+def _volumes(axis, subtype, drawn):
+    volumes = np.sort([lesion.volume_ml for one in drawn for lesion in one if lesion.subtype == subtype])
+    axis.step(volumes, np.arange(1, volumes.size + 1) / volumes.size, where="post")
+    axis.plot(_PUBLISHED[subtype][0], _SHARES, "o", color="C1")
+    _logarithmic(axis, f"{subtype}, {volumes.size} lesions")
+
+
+def _logarithmic(axis, title):
+    from matplotlib.ticker import NullFormatter
+
+    axis.set(xscale="log", title=title, xlabel="volume, mL", ylabel="share")
+    axis.set_xlim(0.05, 150)
+    axis.set_xticks((0.1, 1, 10, 100), ("0.1", "1", "10", "100"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _prevalence(axis, drawn):
+    names = list(_PATIENTS_WITH)
+    shares = [np.mean([any(lesion.subtype == name for lesion in one) for one in drawn]) for name in names]
+    places = np.arange(len(names))
+    axis.bar(places - 0.2, shares, 0.4)
+    axis.bar(places + 0.2, [count / _BLEEDING for count in _PATIENTS_WITH.values()], 0.4)
+    axis.set_xticks(places, [name[:8] + "…" if len(name) > 9 else name for name in names], rotation=20)
+    axis.set(title="subtypes", ylabel="share of bleeding patients")
+
+
+def _totals(axis, drawn):
+    totals = np.sort([sum(lesion.volume_ml for lesion in one) for one in drawn])
+    axis.step(totals, np.arange(1, totals.size + 1) / totals.size, where="post")
+    axis.plot(_TOTAL_ML, (0.25, 0.5, 0.75), "o", color="C1")
+    _logarithmic(axis, f"blood of a patient, {totals.size} patients")
+
+
+def _density_and_slices(axis, scans):
+    for place, (subtype, found) in enumerate(scans.items()):
+        _, slices, hu, deviation = _PUBLISHED[subtype]
+        values = np.array(found or [(np.nan, np.nan)])
+        axis.errorbar(place - 0.12, values[:, 0].mean(), values[:, 0].std(), fmt="o", color="C0")
+        axis.errorbar(place + 0.12, hu, deviation, fmt="o", color="C1")
+        axis.plot(place - 0.12, np.nanmean(values[:, 1]), "s", color="C0")
+        axis.plot(place + 0.12, slices, "s", color="C1")
+    axis.set_xticks(range(len(scans)), [name[:8] + "…" if len(name) > 9 else name for name in scans], rotation=20)
+    axis.set(title="● mean HU (± SD) and ■ slices, on images", ylabel="HU; slices")
+
+
+def _noise(axis):
+    from scipy import ndimage
+
+    levels = []
+    for number in ("049", "053", "056", "057", "066", "067", "070", "075"):
+        one = made(number, hemorrhage=False)
+        inside = np.isin(one.label_map, (6, 7, 8))
+        index = int(np.argmax(inside.sum((1, 2)))) + 2
+        core = ndimage.binary_erosion(inside[index], iterations=14)
+        plane = one.hu[index].astype(float)
+        values = (plane - ndimage.gaussian_filter(plane, 6))[core]
+        levels.append(1.4826 * np.median(np.abs(values - np.median(values))))
+    axis.plot(np.zeros(len(levels)), levels, "o", color="C0")
+    axis.errorbar(1, _NOISE[1], [[_NOISE[1] - _NOISE[0]], [_NOISE[2] - _NOISE[1]]], fmt="o", color="C1")
+    axis.set_xticks((0, 1), ("phantom\n8 scans", "CT-ICH\n38 scans, 5–95 %"))
+    axis.set(title="noise in the brain", ylabel="SD, HU", xlim=(-0.6, 1.6), ylim=(0, 6))
+
+
+def hardness(count=44):
+    """Print what a threshold and the mean intensity make of the phantom, at the real size."""
+    from ichflow import baselines
+    from ichflow.phantom import patient_numbers
+    from scipy import stats
+
+    dice, means, there, patients, bleeding, marked, voxels = [], [], [], [], [], 0, 0
+    for number in patient_numbers(count):
+        one = made(number)
+        marked, voxels = marked + int(one.mask.sum()), voxels + one.mask.size
+        pixel_mm = one.spacing_mm[0]
+        if one.mask.any():
+            found = baselines.probabilities("threshold", one.hu, hu_range=(50, 90), pixel_mm=pixel_mm) > 0.5
+            dice.append(2 * (found & one.mask).sum() / (found.sum() + one.mask.sum()))
+        own = []
+        for plane, truth in zip(one.hu, one.mask, strict=True):
+            tissue = plane[baselines.intracranial(plane, pixel_mm) & (plane > -20) & (plane < 120)]
+            if tissue.size * pixel_mm**2 > 2000:
+                own.append(tissue.mean())
+                there.append(truth.any())
+        means += own
+        patients.append(np.mean(own))
+        bleeding.append(one.mask.any())
+
+    def auroc(values, labels):
+        values, labels = np.array(values), np.array(labels)
+        with_bleed, without = values[labels], values[~labels]
+        return stats.mannwhitneyu(with_bleed, without).statistic / (with_bleed.size * without.size)
+
+    print(f"{count} patients, {len(dice)} with hemorrhage; foreground {100 * marked / voxels:.3f} % of all voxels")
+    print(f"threshold 50 to 90 HU: Dice a patient {np.mean(dice):.3f} mean, {np.median(dice):.3f} median")
+    print(f"mean intensity: AUROC {auroc(means, there):.3f} of slices, {auroc(patients, bleeding):.3f} of patients")
+
+
+def cost(count=8):
+    """Print seconds a patient and the memory of the process."""
+    from ichflow.phantom import patient_numbers
+
+    cv2.setNumThreads(1)
+    seconds, slices = [], []
+    for number in patient_numbers(count):
+        started = time.perf_counter()
+        one = made(number)
+        seconds.append(time.perf_counter() - started)
+        slices.append(len(one.hu))
+    a_slice = sum(seconds) / sum(slices)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    mean, low, high = np.mean(seconds), min(seconds), max(seconds)
+    print(f"{mean:.2f} s a patient ({low:.2f} to {high:.2f}), {38 * a_slice:.2f} s a 38 slices")
+    print(f"{peak:.2f} GB at most")
+
+
+if __name__ == "__main__":
+    main()
