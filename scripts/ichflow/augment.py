@@ -17,7 +17,7 @@ import albumentations as albu
 
 
 class Augmenter:
-    """The augmentation of a recipe: horizontal flip, brightness and contrast, elastic deformation."""
+    """The augmentation of a recipe: horizontal flip, rotation with scale and shift, brightness and contrast, elastic."""
 
     def __init__(self, recipe: Recipe) -> None:
         """Take the probabilities of a recipe; a probability of 0 leaves a change out."""
@@ -25,6 +25,8 @@ class Augmenter:
         self._compose = albu.Compose(
             [
                 albu.HorizontalFlip(p=recipe.flip),
+                # Heads lie turned by 15° and more, and fill more or less of the field of view
+                albu.Affine(scale=(0.85, 1.15), rotate=(-20, 20), translate_percent=(-0.06, 0.06), p=recipe.affine),
                 albu.RandomBrightnessContrast(
                     brightness_limit=0.1, contrast_limit=0.1, brightness_by_max=True, p=recipe.brightness_contrast
                 ),

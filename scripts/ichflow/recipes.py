@@ -32,6 +32,7 @@ class Recipe:
     stop_after: int
     epochs: int
     flip: float
+    affine: float
     brightness_contrast: float
     elastic: float
     threshold: float

@@ -119,7 +119,7 @@ def mean_shift(recipe):
     """Return how many pixels an elastic deformation moves a point on average, seen on ramps of rows and columns."""
     ramps = np.stack(np.mgrid[: recipe.size, : recipe.size], axis=-1).astype(np.float32) / recipe.size
     image = np.concatenate([ramps, ramps[..., :1]], axis=-1)
-    augmenter = Augmenter(dataclasses.replace(recipe, flip=0.0))
+    augmenter = Augmenter(dataclasses.replace(recipe, flip=0.0, affine=0.0))
     moved = [augmenter(image, np.zeros(image.shape[:2], np.uint8), seed)[0] for seed in range(5)]
     inner = slice(recipe.size // 4, 3 * recipe.size // 4)  # away from the edges
     shifts = [np.hypot(*np.moveaxis((one - image)[inner, inner, :2], -1, 0)) * recipe.size for one in moved]
