@@ -17,7 +17,7 @@ import albumentations as albu
 
 
 class Augmenter:
-    """The augmentation of a recipe: flip, rotation with scale and shift, brightness and contrast, elastic deformation."""
+    """The augmentation of a recipe: flip, rotation with scale and shift, brightness and contrast, elastic."""
 
     def __init__(self, recipe: Recipe) -> None:
         """Take the probabilities of a recipe; a probability of 0 leaves a change out."""
