@@ -66,9 +66,11 @@ def light_stages(folder, patients, size):
 def training(paths, folder, recipe):
     """Print images a second of training, the first epoch aside, and return the exported model."""
     from ichflow import export, training
+    from ichflow.resume import ResumeFile
 
     (folder / "scratch").mkdir()
-    model, facts, _ = training.train(recipe, paths, paths[:2], folder / "scratch", workers=os.cpu_count() or 1)
+    state = ResumeFile(folder / "state.npz", "{}")
+    model, facts, _ = training.train(recipe, paths, paths[:2], folder / "scratch", state, workers=os.cpu_count() or 1)
     say("train", facts["images_a_second"], f"images a second ({recipe.filters} filters, {recipe.size} x {recipe.size})")
     training.write_model(folder / "model.keras", model)
     export.export(folder / "model.keras", {"recipe": recipe.as_dict(), "fold": 0}, folder / "model.onnx")

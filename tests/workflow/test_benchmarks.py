@@ -1,0 +1,26 @@
+"""The benchmarks run; what they print is for people."""
+
+import subprocess
+import sys
+
+import pytest
+from support import ROOT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["stages.py", "--patients", "4", "--size", "64", "--epochs", "1"],
+            ["phantom", "verify", "slice", "train", "predict"],
+        ),
+        (["intake.py", "--slices", "3", "--rounds", "1"], ["verify", "sha256sum", "slice", "MB at most"]),
+    ],
+    ids=["stages", "intake"],
+)
+def test_a_benchmark_prints_its_figures(arguments, told):
+    command = [sys.executable, str(ROOT / "tests/benchmarks" / arguments[0]), *arguments[1:]]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    for words in told:
+        assert words in ran.stdout
