@@ -160,7 +160,7 @@ class SheetSource:
         )
 
     def _path(self, patient: str, column: str) -> Path:
-        return _plain(Path(self.root, self.rows[patient][column]), "dataset.sheet")
+        return Path(self.root, self.rows[patient][column])
 
 
 Source = FolderSource | SheetSource
@@ -224,12 +224,16 @@ def _padded(patient: int | str) -> str:
 
 def _open_sheet(keys: dict[str, Any], resources: str) -> SheetSource:
     rows = sheet.read(keys["sheet"])
+    root = keys["folder"] or str(Path(keys["sheet"]).parent)
+    for row in rows.values():
+        for column in ("ct", "mask"):
+            _plain(Path(root, row[column]), "dataset.sheet")
     if keys["labels"] and not Path(keys["labels"]).is_file():
         raise IchflowError(f"dataset.labels: no file at '{Path(keys['labels']).absolute()}'; expected a CSV file")
     return SheetSource(
         keys["sheet"],
         rows,
-        keys["folder"] or str(Path(keys["sheet"]).parent),
+        root,
         f"{resources}/converted",
         keys["labels"] or "",
         dict(enumerate(keys["mask_classes"], start=1)),

@@ -130,7 +130,7 @@ def test_a_path_that_snakemake_takes_for_a_pattern_is_refused(tmp_path, folder, 
         opened(tmp_path, source="folder", folder=str(tmp_path / odd))
     (tmp_path / "sheet.csv").write_text(f"patient,ct,mask\nA,{odd},b.nii\n")
     with pytest.raises(IchflowError, match=r"dataset\.sheet: the path .* which Snakemake takes for a pattern"):
-        opened(tmp_path, source="folder", sheet=str(tmp_path / "sheet.csv")).volumes("A")
+        opened(tmp_path, source="folder", sheet=str(tmp_path / "sheet.csv"))
 
 
 def test_a_number_with_a_zero_before_it_is_no_other_patient(tmp_path):
