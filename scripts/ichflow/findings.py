@@ -64,7 +64,7 @@ KINDS = {
     "checksums_missing": Kind(WARN, "there is no list of checksums", "take it from the original download"),
     "checksums_malformed": Kind(WARN, "lines are no checksum with a path", "take the list of the original download"),
     "listed_missing": Kind(WARN, "a listed file is not there", FETCH),
-    "extra_file": Kind(WARN, "a file is none of the dataset's", "move it elsewhere"),
+    "extra_file": Kind(WARN, "a file is none of the dataset's", "move it elsewhere, or rename it"),
     "table_missing": Kind(WARN, "a table is not there", FETCH),
     "table_unreadable": Kind(WARN, "a table cannot be read, or its header is another", FETCH),
     "table_checksum_wrong": Kind(WARN, "a table is not the one that the list names", FETCH),

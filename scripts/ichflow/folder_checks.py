@@ -1,5 +1,6 @@
 """What is wrong with a CT-ICH folder as a whole: its list of checksums, its tables, files that are none of its own."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -41,10 +42,18 @@ def _check_files(folder: Path, checksums: dict[str, str]) -> Iterator[Finding]:
     volumes = {name for name in present if ctich.named_patients([name])}
     known = {*checksums, *ctich.TABLES, *ctich.ACCOMPANYING}
     for name in _cut(present - volumes - known):
-        yield Finding("extra_file", name, "a file of no known name", "scans, masks, tables and what accompanies them")
+        yield Finding("extra_file", name, "a file of no known name", _known_name(name))
     others = {name for name in checksums if not ctich.named_patients([name]) and name not in ctich.TABLES}
     for name in _cut(others - present):
         yield Finding("listed_missing", name, "no such file", f"it is listed in {CHECKSUMS}")
+
+
+def _known_name(name: str) -> str:
+    """Say how a file that looks like a volume should be called."""
+    parts = "|".join(ctich.PARTS.values())
+    if match := re.fullmatch(rf"({parts})/0*([0-9]+)(\.nii(?:\.gz)?)", name, flags=re.IGNORECASE):
+        return f"the name {match[1].lower()}/{int(match[2]):03d}{match[3].lower()}"
+    return "scans, masks, tables and what accompanies them"
 
 
 def _cut(names: set[str]) -> list[str]:

@@ -18,7 +18,7 @@ from ichflow.phantom.patient import make_patient
 from support import unprivileged
 
 SIZE = 64
-BAD, OTHERS = "050", ("049", "051")
+BAD, OTHERS = "053", ("049", "054")
 
 
 @pytest.fixture(scope="session")
@@ -342,7 +342,7 @@ FAULTS = {
     "affine of NaN": Fault(flattened(np.nan), "geometry_unusable", SET_ASIDE, (SCAN_NAME, "not finite")),
     "oblique affine": Fault(oblique, "geometry_oblique", WARN, (SCAN_NAME, "25°")),
     "twice too large": Fault(enlarged(4), "spacing_unusual", WARN, (SCAN_NAME, "600 mm")),
-    "header in metres": Fault(enlarged(0.001), "geometry_unusable", SET_ASIDE, (SCAN_NAME, "0.234 × 0.234 mm")),
+    "header in metres": Fault(enlarged(0.001), "geometry_unusable", SET_ASIDE, (SCAN_NAME, "0.005 mm apart")),
     "header in microns": Fault(enlarged(1000), "geometry_unusable", SET_ASIDE, (SCAN_NAME, "head in millimetres")),
     "no orientation in the header": Fault(unoriented, "orientation_unknown", WARN, (SCAN_NAME, "qform")),
     "negative size": Fault(
@@ -550,6 +550,15 @@ def test_every_kind_of_finding_is_made_by_a_fault():
     assert set(KINDS) == made - {None}
     assert len(FAULTS) >= 25
     assert {kind.verdict for kind in KINDS.values()} == {ACCEPT, WARN, SET_ASIDE}
+
+
+@pytest.mark.parametrize("name", [f"{int(BAD)}.nii", f"{BAD}.NII"])
+def test_a_volume_of_another_name_is_told_with_the_right_one(folder, name):
+    scan(folder).rename(scan(folder).with_name(name))
+    assert [finding.code for finding in verified(folder, BAD).findings] == ["file_missing"]
+    told = [str(finding) for finding in folder_checks.verify_folder(folder)]
+    assert len(told) == 1
+    assert f"expected the name ct_scans/{BAD}.nii" in told[0]
 
 
 def test_every_problem_is_told_not_only_the_first(folder):

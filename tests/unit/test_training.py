@@ -29,6 +29,7 @@ TINY = dataclasses.replace(
     RECIPES["unet-small"],
     size=32,
     neighbors=1,
+    affine=0.0,
     filters=4,
     levels=2,
     epochs=40,
@@ -126,11 +127,12 @@ def mean_shift(recipe):
     return float(np.mean(shifts))
 
 
-def test_augmentation_moves_image_and_mask_alike():
+@pytest.mark.parametrize("affine", [0.0, 1.0])
+def test_augmentation_moves_image_and_mask_alike(affine):
     """A mask drawn from the image's bright disk still covers it after any change."""
     shard = blob_shard("049", bleeding=True)
     image = np.repeat((shard.mask[3] > 0).astype(np.float32)[..., None], 3, axis=2)
-    recipe = dataclasses.replace(TINY, flip=1.0, elastic=1.0, brightness_contrast=0.0)
+    recipe = dataclasses.replace(TINY, flip=1.0, elastic=1.0, affine=affine, brightness_contrast=0.0)
     augmenter = Augmenter(recipe)
     moved_somewhere = False
     assert mean_shift(recipe) == pytest.approx(recipe.size / 100, rel=0.5)
