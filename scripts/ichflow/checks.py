@@ -204,7 +204,8 @@ def _describe_scan(result: Verification, scan: Volume, count: ScanCount) -> None
 
 def _check_geometry(result: Verification, scan: Volume) -> None:
     geometry, usual = scan.geometry, result.case.orientation
-    if not scan.has_orientation:
+    # Of CT-ICH it is known how the axes run, whether its headers say so or not
+    if not scan.has_orientation and not usual:
         result.add("orientation_unknown", SCAN, "neither qform nor sform", "one of them")
     elif usual and geometry.orientation != usual:
         result.add("orientation_unusual", SCAN, geometry.orientation, usual)

@@ -171,6 +171,15 @@ def test_a_mask_is_held_only_against_what_is_known(folder):
     assert codes == ["slice_count"]
 
 
+def test_a_header_that_does_not_say_how_the_axes_run(folder):
+    for path in files(folder):
+        content = bytearray(path.read_bytes())
+        content[252:256] = np.array([0, 0], "<i2").tobytes()  # the codes of qform and sform
+        path.write_bytes(content)
+    (finding,) = checks.verify(case_of(folder)).findings
+    assert (finding.code, finding.verdict) == ("orientation_unknown", "warn")
+
+
 def test_resampled_slices_are_told(folder):
     (finding,) = checks.verify(case_of(folder, resampled="a tilted gantry")).findings
     assert (finding.code, finding.verdict) == ("dicom_resampled", "accept")
