@@ -13,7 +13,6 @@ from ichflow.recipes import NULL
 CUT = 0.5  # probability from which a baseline's pixel counts
 
 BONE_HU = 300
-HEAD_HU = -200
 
 
 def probabilities(

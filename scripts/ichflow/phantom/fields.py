@@ -45,11 +45,6 @@ class Grid:
         """Number of slices, rows and columns."""
         return self.slices, self.size, self.size
 
-    @property
-    def voxel_ml(self) -> float:
-        """Volume of a voxel, mL."""
-        return self.pixel_mm**2 * SLICE_MM / 1000
-
     @cached_property
     def factor(self) -> int:
         """Pixels along the side of a cell of the coarse grid."""
