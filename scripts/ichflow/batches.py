@@ -1,11 +1,13 @@
-"""Shards to batches, on the fly: slices lie in a scratch file on disk, never all in memory."""
+"""Shards to batches, on the fly: slices lie in scratch files on disk, never all in memory."""
 
 import math
+import os
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import keras
 import numpy as np
@@ -16,62 +18,63 @@ from ichflow.augment import Augmenter
 from ichflow.recipes import Recipe
 
 
-@dataclass(frozen=True)
 class SliceStore:
-    """Slices of some patients at a recipe's size, memory-mapped from a scratch folder.
+    """Slices of some patients at a recipe's size, in scratch files that have no name.
+
+    They are read one by one and not mapped, so that the memory of a training does not grow with its patients.
+
+    Parameters
+    ----------
+    paths
+        Shards, of which one at a time is in memory; those without rows add nothing.
+    size
+        Rows and columns to bring the slices to.
+    scratch
+        An existing folder on a disk with room for them.
 
     Attributes
     ----------
-    hu
-        int16 (slice, size, size), Hounsfield units.
-    mask
-        uint8 (slice, size, size).
     positive
         bool (slice,), whether the slice has a hemorrhage.
     owner
         int64 (slice,), which shard the slice is from.
     """
 
-    hu: NDArray[np.int16]
-    mask: NDArray[np.uint8]
-    positive: NDArray[np.bool_]
-    owner: NDArray[np.int64]
-
-    def slices_of(self, owner: int) -> slice:
-        """Return where the slices of one shard lie."""
-        return slice(*(int(end) for end in np.searchsorted(self.owner, [owner, owner + 1])))
-
-    @classmethod
-    def build(cls, paths: Sequence[str | Path], size: int, scratch: str | Path) -> "SliceStore":
-        """Copy the slices of all shards into ``scratch``, one shard in memory at a time.
-
-        Parameters
-        ----------
-        paths
-            Shards; those without rows add nothing.
-        size
-            Rows and columns to bring the slices to.
-        scratch
-            An existing folder on a disk with room for them; when this returns, no name in it is left of them.
-        """
+    def __init__(self, paths: Sequence[str | Path], size: int, scratch: str | Path) -> None:
+        self._size = size
+        # Without a name, so that a kill leaves no patient's slices behind
+        self._hu, self._mask = (TemporaryFile(dir=scratch) for _ in range(2))  # noqa: SIM115
         positive: list[NDArray[np.bool_]] = []
-        hu_path, mask_path = Path(scratch) / "hu.int16", Path(scratch) / "mask.uint8"
-        with hu_path.open("wb") as hu_file, mask_path.open("wb") as mask_file:
-            for path in paths:
-                shard = shards.read(path)
-                hu_file.write(np.rint(grid.resize_area(shard.hu, size)).astype(np.int16).tobytes())
-                mask_file.write(grid.shrink_labels(shard.mask, size).tobytes())
-                positive.append(shard.has_hemorrhage)
-        flags = np.concatenate([np.empty(0, np.bool_), *positive])
-        owner = np.repeat(np.arange(len(positive)), [len(part) for part in positive])
-        shape = (len(flags), size, size)
-        if not len(flags):
-            return cls(np.empty(shape, np.int16), np.empty(shape, np.uint8), flags, owner)
-        hu, mask = np.memmap(hu_path, np.int16, "r", shape=shape), np.memmap(mask_path, np.uint8, "r", shape=shape)
-        # What is open stays until it is closed, so that a kill leaves no patient's slices behind
-        hu_path.unlink()
-        mask_path.unlink()
-        return cls(hu, mask, flags, owner)
+        for path in paths:
+            shard = shards.read(path)
+            self._hu.write(np.rint(grid.resize_area(shard.hu, size)).astype(np.int16).tobytes())
+            self._mask.write(grid.shrink_labels(shard.mask, size).tobytes())
+            positive.append(shard.has_hemorrhage)
+        self._hu.flush()
+        self._mask.flush()
+        self.positive = np.concatenate([np.empty(0, np.bool_), *positive])
+        self.owner = np.repeat(np.arange(len(positive)), [len(part) for part in positive])
+
+    def close(self) -> None:
+        """Give the room on the disk back."""
+        self._hu.close()
+        self._mask.close()
+
+    def planes(self, position: int, neighbors: int) -> NDArray[np.int16]:
+        """Return Hounsfield units of a slice with its neighbors of the same patient, int16 (slice, size, size)."""
+        first, end = (int(edge) for edge in np.searchsorted(self.owner, self.owner[position] + np.array([0, 1])))
+        wanted = first + windows.neighborhood(end - first, position - first, neighbors)
+        return self._read(self._hu, np.int16, wanted[0], wanted[-1] + 1)[wanted - wanted[0]]
+
+    def mask(self, position: int) -> NDArray[np.uint8]:
+        """Return the mask of a slice, uint8 (size, size), 1 where there is hemorrhage of any kind."""
+        labels = self._read(self._mask, np.uint8, position, position + 1)[0]
+        return (labels > 0).astype(np.uint8)
+
+    def _read(self, file: IO[bytes], dtype: Any, first: int, end: int) -> NDArray[Any]:
+        plane = self._size**2 * np.dtype(dtype).itemsize
+        content = os.pread(file.fileno(), int(end - first) * plane, int(first) * plane)
+        return np.frombuffer(content, dtype).reshape(-1, self._size, self._size)
 
 
 def epoch_order(store: SliceStore, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
@@ -110,9 +113,10 @@ def epoch_order(store: SliceStore, recipe: Recipe, epoch: int) -> NDArray[np.int
 
 def _by_patient(store: SliceStore, count: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Draw slices with hemorrhage, taking their patients in turn."""
-    slices = {owner: np.flatnonzero(store.positive & (store.owner == owner)) for owner in store.owner[store.positive]}
-    patients = _repeated(np.array(list(slices), dtype=np.int64), count, random)
-    return np.array([random.choice(slices[patient]) for patient in patients], dtype=np.int64)
+    positive = np.flatnonzero(store.positive)
+    _, first, slices = np.unique(store.owner[positive], return_index=True, return_counts=True)
+    patients = _repeated(np.arange(len(first)), count, random)
+    return positive[first[patients] + random.integers(slices[patients])]
 
 
 def _repeated(indices: NDArray[np.int64], count: int, random: np.random.Generator) -> NDArray[np.int64]:
@@ -125,12 +129,20 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
     """Batches for Keras: images float32 (batch, size, size, channels) in 0…1, masks float32 (batch, size, size, 1).
 
     Each sample's changes are seeded by epoch and place, so that a run repeats whatever the number of workers.
+
+    Attributes
+    ----------
+    store
+        Where the slices lie.
+    ready
+        When each batch of the epoch was made, by :func:`time.monotonic`.
     """
 
     def __init__(self, store: SliceStore, recipe: Recipe, *, training: bool, workers: int = 1) -> None:
         """Take a store; only training shuffles, balances and augments."""
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=4 * workers)
-        self._store = store
+        self.store = store
+        self.ready: dict[int, float] = {}
         self._recipe = recipe
         self._training = training
         self._epoch = 0
@@ -147,34 +159,32 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         places = range(first, min(first + self._recipe.batch_size, len(self._order)))
         samples = [self._sample(place) for place in places]
         images, masks = zip(*samples, strict=True)
-        return np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+        batch = np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+        self.ready[index] = time.monotonic()
+        return batch
 
     def begin_at(self, epoch: int) -> None:
         """Choose the slices of an epoch, counted from 0, so that a training can go on there."""
         self._epoch = epoch
         self._order = self._new_order()
+        self.ready.clear()
 
     def on_epoch_end(self) -> None:
         """Choose the slices of the next epoch."""
-        self._epoch += 1
-        self._order = self._new_order()
+        self.begin_at(self._epoch + 1)
 
     def _new_order(self) -> NDArray[np.int64]:
         if not self._training:
-            return np.arange(len(self._store.positive))
-        return epoch_order(self._store, self._recipe, self._epoch)
+            return np.arange(len(self.store.positive))
+        return epoch_order(self.store, self._recipe, self._epoch)
 
     def _sample(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        position = self._order[place]
-        own = self._store.slices_of(int(self._store.owner[position]))
-        image = windows.with_neighbors(
-            self._store.hu[own], position - own.start, self._recipe.windows, self._recipe.neighbors
-        )
-        mask = np.array(self._store.mask[position] > 0, dtype=np.uint8)
+        position = int(self._order[place])
+        planes, mask = self.store.planes(position, self._recipe.neighbors), self.store.mask(position)
         if not self._training:
-            return image, mask
+            return windows.network_input(planes, self._recipe.windows), mask
         seed = np.random.SeedSequence([self._recipe.seed, self._epoch, place]).generate_state(1)[0]
-        return self._augmenter()(image, mask, int(seed))
+        return self._augmenter()(planes, mask, int(seed))
 
     def _augmenter(self) -> Any:
         if not hasattr(self._local, "augmenter"):

@@ -67,16 +67,16 @@ def augmented(view: SliceView, recipe: Recipe, count: int = 7) -> tuple[SliceVie
 
     mask = view.mask if view.mask is not None else np.zeros(view.image.shape, np.uint8)
     small = grid.resize_area(view.image[None], recipe.size)[0]
-    image = windows.channels(small, recipe.windows)
+    planes = small[None]
     mask = grid.shrink_labels(mask[None], recipe.size)[0]
-    original = SliceView(view.patient, view.number, image[:, :, 0], mask)
+    original = SliceView(view.patient, view.number, windows.apply_window(small, recipe.windows[0]), mask)
     augmenter = Augmenter(recipe)
     left_half = np.zeros(mask.shape, np.uint8)
     left_half[:, : recipe.size // 2] = 1
     changed: list[SliceView] = []
     for seed in range(count):
-        moved, moved_mask = augmenter(image, mask, seed)
-        _, moved_half = augmenter(image, left_half, seed)
+        moved, moved_mask = augmenter(planes, mask, seed)
+        _, moved_half = augmenter(planes, left_half, seed)
         mirrored = bool(moved_half[:, recipe.size // 2 :].sum() > moved_half[:, : recipe.size // 2].sum())
         changed.append(SliceView(view.patient, view.number, moved[:, :, 0], moved_mask, flipped=mirrored))
     return original, changed

@@ -68,7 +68,8 @@ class Predictor:
         result = np.empty((len(hu), size, size), np.float32)
         small = grid.resize_area(hu, size)
         for position, target in enumerate(result):
-            image = windows.with_neighbors(small, position, self.recipe.windows, self.recipe.neighbors)
+            planes = small[windows.neighborhood(len(small), position, self.recipe.neighbors)]
+            image = windows.network_input(planes, self.recipe.windows)
             target[:] = self._compiled(image[None])[0][0, :, :, 0]
         if not np.isfinite(result).all():
             raise IchflowError("the network gives probabilities that are NaN: its training diverged; train it again")

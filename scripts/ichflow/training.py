@@ -64,9 +64,7 @@ def train(
     _make_repeatable(recipe.seed)
     parts: dict[str, Batches] = {}
     for name, paths in (("training", training), ("validation", validation)):
-        folder = Path(scratch) / name
-        folder.mkdir()
-        store = SliceStore.build(paths, recipe.size, folder)
+        store = SliceStore(paths, recipe.size, scratch)
         _check_part(name, store, len(paths))
         parts[name] = Batches(store, recipe, training=name == "training", workers=workers)
     model = networks.build(recipe)

@@ -39,24 +39,39 @@ def channels(hu: NDArray[Any], windows: Sequence[str]) -> NDArray[np.float32]:
     return np.stack([apply_window(hu, name) for name in windows], axis=-1)
 
 
-def with_neighbors(hu: NDArray[Any], position: int, windows: Sequence[str], neighbors: int) -> NDArray[np.float32]:
-    """Make what a network sees of one slice: its own windows, with those of the slices next to it on either side.
+def neighborhood(count: int, position: int, neighbors: int) -> NDArray[np.int64]:
+    """Return which slices a network sees with one: those next to it on either side, from inferior to superior.
 
     Parameters
     ----------
-    hu
-        Hounsfield units (slice, row, column) of one patient.
+    count
+        Slices of the patient.
     position
         0-based index of the slice.
-    windows
-        Names out of :data:`WINDOWS`.
     neighbors
         How many slices on either side; beyond the ends the last slice is repeated.
 
     Returns
     -------
     ndarray
-        float32 (row, column, (2 * neighbors + 1) * windows) in 0…1, slices from inferior to superior.
+        int64 (2 * neighbors + 1,), indices.
     """
-    around = np.clip(np.arange(position - neighbors, position + neighbors + 1), 0, len(hu) - 1)
-    return np.concatenate([channels(hu[place], windows) for place in around], axis=-1)
+    return np.clip(np.arange(position - neighbors, position + neighbors + 1), 0, count - 1)
+
+
+def network_input(planes: NDArray[Any], windows: Sequence[str]) -> NDArray[np.float32]:
+    """Make what a network sees of a slice: each window of it and of its neighbors.
+
+    Parameters
+    ----------
+    planes
+        Hounsfield units (slice, row, column), see :func:`neighborhood`.
+    windows
+        Names out of :data:`WINDOWS`.
+
+    Returns
+    -------
+    ndarray
+        float32 (row, column, slices * windows) in 0…1: all windows of the first slice, then those of the next.
+    """
+    return np.concatenate([channels(plane, windows) for plane in planes], axis=-1)

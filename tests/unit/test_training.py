@@ -118,12 +118,12 @@ def test_equal_seeds_give_equal_weights():
 
 def mean_shift(recipe):
     """Return how many pixels an elastic deformation moves a point on average, seen on ramps of rows and columns."""
-    ramps = np.stack(np.mgrid[: recipe.size, : recipe.size], axis=-1).astype(np.float32) / recipe.size
-    image = np.concatenate([ramps, ramps[..., :1]], axis=-1)
-    augmenter = Augmenter(dataclasses.replace(recipe, flip=0.0, affine=0.0))
-    moved = [augmenter(image, np.zeros(image.shape[:2], np.uint8), seed)[0] for seed in range(5)]
+    ramps = np.stack(np.mgrid[: recipe.size, : recipe.size]).astype(np.float32) / recipe.size
+    planes = 120 * ramps - 20  # across the brain window
+    augmenter = Augmenter(dataclasses.replace(recipe, windows=["brain"], flip=0.0, affine=0.0))
+    moved = [augmenter(planes, np.zeros(planes.shape[1:], np.uint8), seed)[0] for seed in range(5)]
     inner = slice(recipe.size // 4, 3 * recipe.size // 4)  # away from the edges
-    shifts = [np.hypot(*np.moveaxis((one - image)[inner, inner, :2], -1, 0)) * recipe.size for one in moved]
+    shifts = [np.hypot(*(np.moveaxis(one, -1, 0) - ramps)[:, inner, inner]) * recipe.size for one in moved]
     return float(np.mean(shifts))
 
 
@@ -131,13 +131,13 @@ def mean_shift(recipe):
 def test_augmentation_moves_image_and_mask_alike(affine):
     """A mask drawn from the image's bright disk still covers it after any change."""
     shard = blob_shard("049", bleeding=True)
-    image = np.repeat((shard.mask[3] > 0).astype(np.float32)[..., None], 3, axis=2)
+    planes = np.where(shard.mask[3:4] > 0, 100, -20).astype(np.int16)  # the ends of the brain window
     recipe = dataclasses.replace(TINY, flip=1.0, elastic=1.0, affine=affine, brightness_contrast=0.0)
     augmenter = Augmenter(recipe)
     moved_somewhere = False
     assert mean_shift(recipe) == pytest.approx(recipe.size / 100, rel=0.5)
     for seed in range(10):
-        moved, mask = augmenter(image, shard.mask[3], seed)
+        moved, mask = augmenter(planes, shard.mask[3], seed)
         overlap = 2 * ((moved[..., 0] > 0.5) & (mask > 0)).sum() / ((moved[..., 0] > 0.5).sum() + (mask > 0).sum())
         assert overlap > 0.85
         moved_somewhere |= not np.array_equal(mask, shard.mask[3])
@@ -146,16 +146,28 @@ def test_augmentation_moves_image_and_mask_alike(affine):
     assert moved_somewhere
 
 
+def test_what_comes_in_from_beyond_the_edges_is_air_in_all_planes():
+    recipe = dataclasses.replace(TINY, windows=["brain"], flip=0.0, elastic=0.0, affine=1.0, brightness_contrast=0.0)
+    augmenter = Augmenter(recipe)
+    bright = np.full((3, 32, 32), 100, np.int16)
+    least = [augmenter(bright, np.zeros((32, 32), np.uint8), seed)[0].min(axis=(0, 1)) for seed in range(10)]
+    assert (np.min(least, axis=0) == 0).all()
+
+
 def test_the_store_holds_all_slices_and_skips_who_was_set_aside(paths, tmp_path):
-    store = SliceStore.build(paths, 32, tmp_path)
-    assert store.hu.shape == (64, 32, 32)
+    store = SliceStore(paths, 32, tmp_path)
     assert store.positive.sum() == 16
-    np.testing.assert_array_equal(store.hu[8:16], shards.read(paths[1]).hu)
-    assert isinstance(store.hu, np.memmap)
+    assert len(store.owner) == 64
+    shard = shards.read(paths[1])
+    for place in range(8):
+        np.testing.assert_array_equal(store.planes(8 + place, 0)[0], shard.hu[place])
+        np.testing.assert_array_equal(store.mask(8 + place), shard.mask[place])
+    assert not list(tmp_path.iterdir())  # a kill leaves no patient's slices behind
+    store.close()
 
 
 def test_batches_repeat_by_seed_and_change_by_epoch(paths, tmp_path):
-    store = SliceStore.build(paths, 32, tmp_path)
+    store = SliceStore(paths, 32, tmp_path)
     one, two = (Batches(store, TINY, training=True) for _ in range(2))
     np.testing.assert_array_equal(one[3][0], two[3][0])
     one.on_epoch_end()
@@ -167,23 +179,29 @@ def test_batches_repeat_by_seed_and_change_by_epoch(paths, tmp_path):
 
 def test_neighbors_are_those_of_the_same_patient_and_end_with_it(paths, tmp_path):
     """And they are changed as the slice itself is."""
-    store = SliceStore.build(paths, 32, tmp_path)
+    store = SliceStore(paths, 32, tmp_path)
     given = Batches(store, dataclasses.replace(TINY, windows=["brain"]), training=False)
     seen = np.concatenate([given[index][0] for index in range(len(given))])
-    own = windows.apply_window(store.hu, "brain")
+    own = windows.apply_window(np.concatenate([store.planes(place, 0) for place in range(64)]), "brain")
     np.testing.assert_array_equal(seen[..., 1], own)
     np.testing.assert_array_equal(seen[5, ..., 0], own[4])
     np.testing.assert_array_equal(seen[5, ..., 2], own[6])
     np.testing.assert_array_equal(seen[8, ..., 0], own[8])  # the first slice of the second patient
     np.testing.assert_array_equal(seen[7, ..., 2], own[7])  # the last one of the first
-    flat = dataclasses.replace(store, hu=np.repeat(store.hu[:1], len(store.hu), axis=0))
-    images, _ = Batches(flat, TINY, training=True)[0]
+
+
+def test_neighbors_are_changed_as_the_slice_itself(paths, tmp_path):
+    """A patient whose slices are all alike."""
+    shard = shards.read(paths[1])
+    alike = dataclasses.replace(shard, hu=np.repeat(shard.hu[3:4], len(shard.hu), axis=0))
+    shards.write(tmp_path / "alike.parquet", alike)
+    images, _ = Batches(SliceStore([tmp_path / "alike.parquet"], 32, tmp_path), TINY, training=True)[0]
     for shift in (3, 6):
         np.testing.assert_allclose(images[..., :3], images[..., shift : shift + 3], atol=1e-6)
 
 
 def test_each_batch_has_its_share_of_hemorrhage(paths, tmp_path):
-    store = SliceStore.build(paths, 32, tmp_path)
+    store = SliceStore(paths, 32, tmp_path)
     given = Batches(store, TINY, training=True)
     for index in range(len(given)):
         images, masks = given[index]
@@ -196,9 +214,9 @@ def test_each_batch_has_its_share_of_hemorrhage(paths, tmp_path):
 
 def test_each_patient_with_hemorrhage_comes_equally_often(paths, tmp_path):
     """However many slices its bleed has."""
-    store = SliceStore.build(paths, 32, tmp_path)
+    store = SliceStore(paths, 32, tmp_path)
     uneven = store.positive & ~((store.owner == store.owner[store.positive][0]) & (np.arange(64) % 8 > 2))
-    store = dataclasses.replace(store, positive=uneven)
+    store.positive = uneven
     drawn = batches.epoch_order(store, TINY, 0)
     owners = store.owner[drawn[store.positive[drawn]]]
     counts = np.unique(owners, return_counts=True)[1]
@@ -280,7 +298,8 @@ def test_the_exported_model_agrees_with_keras(trained, exported, paths):
     shard = shards.read(paths[0])
     predictor = Predictor(exported, threads=1)
     places = range(len(shard.hu))
-    images = np.stack([windows.with_neighbors(shard.hu, place, TINY.windows, TINY.neighbors) for place in places])
+    around = [windows.neighborhood(len(shard.hu), place, TINY.neighbors) for place in places]
+    images = np.stack([windows.network_input(shard.hu[planes], TINY.windows) for planes in around])
     expected = model.predict(images, verbose=0)[..., 0]
     found = predictor.probabilities(shard.hu)
     assert expected.max() > 0.5
