@@ -2,7 +2,7 @@
 
 from ichflow.job import logged
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0]) as tell:
     import os
     from pathlib import Path
     from tempfile import TemporaryDirectory
@@ -28,6 +28,7 @@ with logged(snakemake.log[0]):
     identity = {"recipe": json.loads(snakemake.params.recipe), "shards": used, "contract": contracts.MODEL}
     # Beside the outputs and none of them, since Snakemake deletes those of a job that fails
     state = ResumeFile(snakemake.params.state, json.dumps(identity | {"versions": training.versions()}))
+    name = f"{snakemake.wildcards.model}, fold {fold}"
     with TemporaryDirectory(dir=snakemake.resources.tmpdir) as scratch:
         model, facts, history = training.train(
             Recipe.from_json(snakemake.params.recipe),
@@ -36,6 +37,9 @@ with logged(snakemake.log[0]):
             scratch,
             state,
             workers=cores,
+            tell=lambda line: tell(f"{name}: {line}"),
+            # Not a parameter of the rule: to watch a training is no reason to train again
+            tensorboard=snakemake.params.tensorboard if snakemake.config["train"]["tensorboard"] else None,
         )
     facts |= {"model": snakemake.wildcards.model, "fold": fold, "patients": members}
     facts |= {"shards": {patient: digest for part in used.values() for patient, digest in sorted(part.items())}}

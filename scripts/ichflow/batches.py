@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from ichflow import grid, shards, windows
 from ichflow.augment import Augmenter
 from ichflow.recipes import Recipe
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 class SliceStore:
@@ -108,7 +111,8 @@ def epoch_order(store: SliceStore, recipe: Recipe, epoch: int) -> NDArray[np.int
         _by_patient(store, batches * share, random).reshape(batches, share),
         _repeated(without, batches * (recipe.batch_size - share), random).reshape(batches, -1),
     ]
-    return np.concatenate(chosen, axis=1).ravel()
+    # Mixed, since several devices each take a part of a batch
+    return random.permuted(np.concatenate(chosen, axis=1), axis=1).ravel()
 
 
 def _by_patient(store: SliceStore, count: int, random: np.random.Generator) -> NDArray[np.int64]:
@@ -128,62 +132,71 @@ def _repeated(indices: NDArray[np.int64], count: int, random: np.random.Generato
 class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
     """Batches for Keras: images float32 (batch, size, size, channels) in 0…1, masks float32 (batch, size, size, 1).
 
-    Each sample's changes are seeded by epoch and place, so that a run repeats whatever the number of workers.
+    Threads make the next batches ahead; Keras's own would mix leftovers of one epoch into the next. Each sample's
+    changes are seeded by epoch and place, so that a run repeats whatever the number of workers.
 
     Attributes
     ----------
     store
         Where the slices lie.
     ready
-        When each batch of the epoch was made, by :func:`time.monotonic`.
+        When each batch of the epoch was handed over, by :func:`time.monotonic`.
     """
 
     def __init__(self, store: SliceStore, recipe: Recipe, *, training: bool, workers: int = 1) -> None:
         """Take a store; only training shuffles, balances and augments."""
-        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=4 * workers)
+        super().__init__()
         self.store = store
         self.ready: dict[int, float] = {}
         self._recipe = recipe
         self._training = training
-        self._epoch = 0
         self._local = threading.local()  # an Albumentations pipeline holds its own random state
-        self._order = self._new_order()
+        self._ahead = 2 * workers
+        self._pool = ThreadPoolExecutor(workers)
+        self._made: dict[int, Future[Batch]] = {}
+        self.begin_at(0)
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
         return math.ceil(len(self._order) / self._recipe.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Make one batch."""
-        first = index * self._recipe.batch_size
-        places = range(first, min(first + self._recipe.batch_size, len(self._order)))
-        samples = [self._sample(place) for place in places]
-        images, masks = zip(*samples, strict=True)
-        batch = np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+    def __getitem__(self, index: int) -> Batch:
+        """Return one batch, and have the next ones made."""
+        for wanted in range(index, min(index + self._ahead, len(self))):
+            if wanted not in self._made:
+                self._made[wanted] = self._pool.submit(self._batch, self._order, self._epoch, wanted)
+        batch = self._made.pop(index).result()
         self.ready[index] = time.monotonic()
         return batch
 
     def begin_at(self, epoch: int) -> None:
-        """Choose the slices of an epoch, counted from 0, so that a training can go on there."""
+        """Choose the slices of an epoch, counted from 0; without this call the last epoch comes again."""
         self._epoch = epoch
         self._order = self._new_order()
+        self._made.clear()
         self.ready.clear()
 
-    def on_epoch_end(self) -> None:
-        """Choose the slices of the next epoch."""
-        self.begin_at(self._epoch + 1)
+    def close(self) -> None:
+        """End the threads, and give the room on the disk back."""
+        self._pool.shutdown(cancel_futures=True)
+        self.store.close()
 
     def _new_order(self) -> NDArray[np.int64]:
         if not self._training:
             return np.arange(len(self.store.positive))
         return epoch_order(self.store, self._recipe, self._epoch)
 
-    def _sample(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        position = int(self._order[place])
+    def _batch(self, order: NDArray[np.int64], epoch: int, index: int) -> Batch:
+        first = index * self._recipe.batch_size
+        places = range(first, min(first + self._recipe.batch_size, len(order)))
+        images, masks = zip(*(self._sample(int(order[place]), epoch, place) for place in places), strict=True)
+        return np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+
+    def _sample(self, position: int, epoch: int, place: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         planes, mask = self.store.planes(position, self._recipe.neighbors), self.store.mask(position)
         if not self._training:
             return windows.network_input(planes, self._recipe.windows), mask
-        seed = np.random.SeedSequence([self._recipe.seed, self._epoch, place]).generate_state(1)[0]
+        seed = np.random.SeedSequence([self._recipe.seed, epoch, place]).generate_state(1)[0]
         return self._augmenter()(planes, mask, int(seed))
 
     def _augmenter(self) -> Any:

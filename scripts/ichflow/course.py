@@ -4,32 +4,52 @@ import logging
 import math
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ichflow.batches import Batches
 from ichflow.errors import IchflowError
 from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
 
 HISTORY = ("epoch", "loss", "dice", "accuracy", "val_loss", "val_dice", "val_accuracy", "learning_rate")
+COSINE = "cosine"
+_TELL_EVERY = 60.0  # seconds, within an epoch
 
 log = logging.getLogger(__name__)
 
 
+def learning_rate(recipe: Recipe, epoch: int, halvings: int) -> float:
+    """Return the learning rate of an epoch, counted from 0.
+
+    It rises in equal steps over ``warmup`` epochs. Then it falls by halves, as often as the caller counted, or along
+    half a cosine to the last epoch (Loshchilov and Hutter, "SGDR", ICLR 2017, https://arxiv.org/abs/1608.03983).
+    """
+    if epoch < recipe.warmup:
+        return recipe.learning_rate * (epoch + 1) / (recipe.warmup + 1)
+    if recipe.schedule == COSINE:
+        done = (epoch - recipe.warmup) / max(recipe.epochs - recipe.warmup, 1)
+        return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+    return recipe.learning_rate / 2**halvings
+
+
 class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClass]
-    """Halve the learning rate, keep the best weights and end the training, as a recipe says, and save the state.
+    """Set the learning rate, keep the best weights and end the training, as a recipe says, and save the state.
 
     Parameters
     ----------
     recipe
-        ``monitor``, ``halve_after``, ``stop_after`` and ``epochs`` are used.
+        What is trained.
     state
         Where the state is kept after each epoch.
-    images
-        Training images of an epoch, for the rate.
+    batches
+        Those of training, for the rate and for the time that a step waits for them.
+    tell
+        Called with each line of progress.
 
     Attributes
     ----------
@@ -37,20 +57,29 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         The history: a row an epoch with the columns :data:`HISTORY`.
     seconds
         Time of all epochs, also of those before an interruption.
+    waiting
+        Share of each epoch's training time for which a step waited for its batch to be made.
     """
 
-    def __init__(self, recipe: Recipe, state: ResumeFile, images: int) -> None:
+    def __init__(
+        self, recipe: Recipe, state: ResumeFile, batches: Batches, tell: Callable[[str], None] = log.info
+    ) -> None:
         super().__init__()
         self.rows: list[dict[str, Any]] = []
         self.seconds = 0.0
+        self.waiting: list[float] = []
         self._recipe = recipe
         self._state = state
-        self._images = images
+        self._batches = batches
+        self._tell = tell
         self._best_weights: list[NDArray[Any]] = []
         self._best_epoch = 0
         self._since_halved = 0
+        self._halvings = 0
         self._rates: list[float] = []
-        self._began = time.monotonic()
+        self._judged: list[NDArray[Any]] = []
+        self._waiting = 0.0
+        self._began = self._step_began = self._step_ended = self._told = time.monotonic()
 
     def go_on(self, model: Any) -> int:
         """Put a model that was just compiled into the state of the last finished epoch, if there is one.
@@ -60,17 +89,17 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         int
             How many epochs are finished.
         """
-        model.optimizer.build(model.trainable_variables)
         found = self._state.load()
         if found is None:
             return 0
         facts, arrays = found
         for variable, value in zip(_variables(model), arrays["variables"], strict=True):
             variable.assign(value)
-        self.rows, self.seconds = facts["rows"], facts["seconds"]
-        self._best_epoch, self._since_halved, self._rates = facts["best_epoch"], facts["since_halved"], facts["rates"]
-        self._best_weights = arrays["best"]
-        log.info("going on after epoch %d, the last one that was finished", len(self.rows))
+        self.rows, self.seconds, self._rates = facts["rows"], facts["seconds"], facts["rates"]
+        self.waiting = facts["waiting"]
+        self._best_epoch, self._best_weights = facts["best_epoch"], arrays["best"]
+        self._since_halved, self._halvings = facts["since_halved"], facts["halvings"]
+        self._tell(f"going on after epoch {len(self.rows)}, the last one that was finished")
         return len(self.rows)
 
     @property
@@ -84,47 +113,76 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         return self._best_epoch
 
     @property
+    def best_weights(self) -> list[NDArray[Any]]:
+        """Weights of the best epoch."""
+        return self._best_weights
+
+    @property
     def images_a_second(self) -> float:
         """Median rate over the epochs, without validation and the first epoch's tracing."""
         return round(statistics.median(self._rates[1:] or self._rates or [0.0]), 1)
 
-    def restore_best(self, model: Any) -> None:
-        """Give a model the weights of the best epoch."""
-        model.set_weights(self._best_weights)
-
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Take the time."""
-        self._began = time.monotonic()
+        """Choose the slices, set the learning rate, and take the time."""
+        model: Any = self.model
+        self._batches.begin_at(epoch)
+        model.optimizer.learning_rate.assign(learning_rate(self._recipe, epoch, self._halvings))
+        self._waiting = 0.0
+        self._began = self._step_ended = self._told = time.monotonic()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Take the time: JAX has waited for the batch since the last step, TensorFlow waits for it from here on."""
+        self._step_began = time.monotonic()
+        self._waiting += self._step_began - self._step_ended
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Add the time for which the batch was not ready, and tell how far a long epoch has come."""
+        self._waiting += max(0.0, self._batches.ready.get(batch, 0.0) - self._step_began)
+        self._step_ended = time.monotonic()
+        if self._step_ended - self._told > _TELL_EVERY:
+            self._told = self._step_ended
+            took, left = self._step_ended - self._began, len(self._batches) - batch - 1
+            self._tell(
+                f"epoch {len(self.rows) + 1}/{self._recipe.epochs}: {batch + 1} of {len(self._batches)} steps, "
+                f"loss {(logs or {}).get('loss', math.nan):.4f}; {_duration(took / (batch + 1) * left)} of it left"
+            )
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Take the rate of training, before validation."""
-        self._rates.append(self._images / (time.monotonic() - self._began))
+        took = time.monotonic() - self._began
+        self._rates.append(len(self._batches) * self._recipe.batch_size / took)
+        self.waiting.append(self._waiting / took)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Take the weights that were judged: with ``weight_average`` these are not those that training goes on with."""
+        model: Any = self.model
+        self._judged = model.get_weights()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Judge the epoch, and save all that the next one needs."""
         model: Any = self.model
         row = {name: float((logs or {}).get(name, math.nan)) for name in HISTORY}
-        row |= {"epoch": epoch + 1, "learning_rate": float(model.optimizer.learning_rate)}
+        row |= {"epoch": epoch + 1, "learning_rate": learning_rate(self._recipe, epoch, self._halvings)}
         if not (math.isfinite(row["loss"]) and math.isfinite(row[self._recipe.monitor])):
             raise IchflowError(self._no_number(epoch + 1))
         self.rows.append(row)
         self.seconds += time.monotonic() - self._began
-        self._judge(model, row)
-        facts = {"rows": self.rows, "seconds": self.seconds, "rates": self._rates}
-        facts |= {"best_epoch": self._best_epoch, "since_halved": self._since_halved}
+        self._judge(row)
+        facts = {"rows": self.rows, "seconds": self.seconds, "rates": self._rates, "waiting": self.waiting}
+        facts |= {"best_epoch": self._best_epoch, "since_halved": self._since_halved, "halvings": self._halvings}
         arrays = {"variables": [np.asarray(v) for v in _variables(model)], "best": self._best_weights}
         self._state.save(facts, arrays)
-        self._tell(row)
+        self._tell(self._told_of(row))
         model.stop_training = self.is_over
 
-    def _judge(self, model: Any, row: dict[str, Any]) -> None:
+    def _judge(self, row: dict[str, Any]) -> None:
         if self._is_better(row):
-            self._best_epoch, self._best_weights = row["epoch"], model.get_weights()
+            self._best_epoch, self._best_weights = row["epoch"], self._judged
             self._since_halved = 0
             return
         self._since_halved += 1
         if self._since_halved >= self._recipe.halve_after:
-            model.optimizer.learning_rate.assign(row["learning_rate"] / 2)
+            self._halvings += 1
             self._since_halved = 0
 
     def _is_better(self, row: dict[str, Any]) -> bool:
@@ -133,16 +191,13 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         value, best = (each[self._recipe.monitor] for each in (row, self.rows[self._best_epoch - 1]))
         return value > best if self._recipe.monitor == "val_dice" else value < best
 
-    def _tell(self, row: dict[str, Any]) -> None:
+    def _told_of(self, row: dict[str, Any]) -> str:
         left = self.seconds / len(self.rows) * (self._recipe.epochs - len(self.rows))
-        log.info(
-            "epoch %d/%d: loss %.4f, Dice %.3f, validation loss %.4f, Dice %.3f%s; %.1f images/s, at most %.0f s left",
-            row["epoch"],
-            self._recipe.epochs,
-            *(row[name] for name in ("loss", "dice", "val_loss", "val_dice")),
-            " (best so far)" if row["epoch"] == self._best_epoch else "",
-            self._rates[-1],
-            left,
+        best = " (best so far)" if row["epoch"] == self._best_epoch else ""
+        return (
+            f"epoch {row['epoch']}/{self._recipe.epochs}: loss {row['loss']:.4f}, Dice {row['dice']:.3f}, "
+            f"validation loss {row['val_loss']:.4f}, Dice {row['val_dice']:.3f}{best}; {self._rates[-1]:.1f} images/s, "
+            f"{self.waiting[-1]:.1%} waiting for data, at most {_duration(left)} left"
         )
 
     def _no_number(self, epoch: int) -> str:
@@ -156,6 +211,11 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
             f"train: the loss was no number in epoch {epoch}. {kept}Lower the recipe's learning_rate, which is "
             f"{self._recipe.learning_rate}, or change its loss."
         )
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s" if rest >= 60 else f"{rest} s"
 
 
 def _variables(model: Any) -> list[Any]:

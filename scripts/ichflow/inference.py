@@ -15,7 +15,15 @@ from ichflow.recipes import Recipe
 
 
 class Predictor:
-    """One exported model, ready to run on the CPU."""
+    """One exported model, ready to run on the CPU.
+
+    Attributes
+    ----------
+    recipe
+        What the model was made by.
+    threshold
+        The probability from which a pixel counts as hemorrhage.
+    """
 
     def __init__(self, path: str | Path, threads: int) -> None:
         """Load and compile an ONNX file to run on so many threads.
@@ -39,6 +47,7 @@ class Predictor:
                 "export it again with this version of ichflow"
             )
         self.recipe = Recipe(**content["recipe"])
+        self.threshold = float(content["threshold"])
         size = self.recipe.size
         model.reshape([1, size, size, self.recipe.channels])
         # OpenVINO would compute in bfloat16 where the CPU has it: off by 1e-3 from Keras
@@ -67,13 +76,18 @@ class Predictor:
         size = self.recipe.size
         result = np.empty((len(hu), size, size), np.float32)
         small = grid.resize_area(hu, size)
-        for position, target in enumerate(result):
+        for position in range(len(small)):
             planes = small[windows.neighborhood(len(small), position, self.recipe.neighbors)]
             image = windows.network_input(planes, self.recipe.windows)
-            target[:] = self._compiled(image[None])[0][0, :, :, 0]
+            result[position] = self._of_one(image)
+            if self.recipe.test_flip:
+                result[position] = (result[position] + self._of_one(image[:, ::-1])[:, ::-1]) / 2
         if not np.isfinite(result).all():
             raise IchflowError("the network gives probabilities that are NaN: its training diverged; train it again")
         return result
+
+    def _of_one(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._compiled(np.ascontiguousarray(image[None]))[0][0, :, :, 0]
 
 
 def mean_probabilities(predictors: Sequence[Predictor], hu: NDArray[np.int16]) -> NDArray[np.float32]:

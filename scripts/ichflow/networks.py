@@ -12,9 +12,10 @@ import numpy as np
 
 from ichflow.recipes import Recipe
 
-INPUT, CONVOLUTION, DROPOUT, DOWNSAMPLE, UPSAMPLE, CONCATENATE, OUTPUT = (
+INPUT, CONVOLUTION, ADD, DROPOUT, DOWNSAMPLE, UPSAMPLE, CONCATENATE, OUTPUT = (
     "input",
     "convolution",
+    "add",
     "dropout",
     "downsample",
     "upsample",
@@ -38,27 +39,40 @@ def layers(recipe: Recipe) -> Iterator[Layer]:
     """Yield the layers of a recipe's network in the order in which data passes.
 
     Each of ``levels`` encoder levels has two 3 × 3 ReLU convolutions, ``filters`` at the first and twice as many at
-    each further one; dropout follows the last encoder level and the bottleneck.
+    each further one; dropout follows the last encoder level and the bottleneck. With ``residual``, what goes into two
+    convolutions is added to what comes out (He et al., CVPR 2016, https://doi.org/10.1109/CVPR.2016.90).
     """
     width = [recipe.filters * 2**level for level in range(recipe.levels + 1)]
     yield Layer(INPUT, 0, recipe.channels)
     for level in range(recipe.levels + 1):
         if level:
             yield Layer(DOWNSAMPLE, level, width[level - 1])
-        yield from [Layer(CONVOLUTION, level, width[level])] * 2
+        yield from _block(recipe, level, width[level])
         if recipe.dropout and level >= recipe.levels - 1:
             yield Layer(DROPOUT, level, width[level])
     for level in reversed(range(recipe.levels)):
         yield Layer(UPSAMPLE, level, width[level])
         yield Layer(CONCATENATE, level, 2 * width[level])
-        yield from [Layer(CONVOLUTION, level, width[level])] * 2
+        yield from _block(recipe, level, width[level])
     if recipe.head == STUDY_HEAD:
         yield Layer(CONVOLUTION, 0, 2)
     yield Layer(OUTPUT, 0, 1)
 
 
-def build(recipe: Recipe) -> Any:
+def _block(recipe: Recipe, level: int, channels: int) -> list[Layer]:
+    added = [Layer(ADD, level, channels)] if recipe.residual else []
+    return [*[Layer(CONVOLUTION, level, channels)] * 2, *added]
+
+
+def build(recipe: Recipe, precision: str = "float32") -> Any:
     """Build an untrained network of He-normal weights (https://doi.org/10.1109/ICCV.2015.123).
+
+    Parameters
+    ----------
+    recipe
+        What to build.
+    precision
+        Keras's dtype policy of all layers but the last one; the weights are float32 and the same with each.
 
     Returns
     -------
@@ -70,40 +84,52 @@ def build(recipe: Recipe) -> Any:
 
     random = np.random.default_rng(recipe.seed)
     inputs: Any = keras.Input((recipe.size, recipe.size, recipe.channels))
-    x, skips = inputs, list[Any]()
+    x, skips, came_in = inputs, list[Any](), inputs
     for layer in layers(recipe):
         if layer.kind == DOWNSAMPLE:
             skips.append(x)
         elif layer.kind == CONCATENATE:
             x = [skips.pop(), x]
+        elif layer.kind == ADD:
+            x = [came_in, x]
         if layer.kind != INPUT:
-            x = _apply(keras, layer, recipe, int(random.integers(2**31)))(x)
+            x = _apply(keras, layer, recipe, precision, int(random.integers(2**31)))(x)
+        if layer.kind not in (CONVOLUTION, DROPOUT):
+            came_in = x
     return keras.Model(inputs, x, name="unet")
 
 
-def _apply(keras: Any, layer: Layer, recipe: Recipe, seed: int) -> Any:
+def _apply(keras: Any, layer: Layer, recipe: Recipe, precision: str, seed: int) -> Any:
     made, start = keras.layers, keras.initializers.HeNormal(seed=seed)
+
+    def convolution(size: int, **keys: Any) -> Any:
+        return made.Conv2D(
+            layer.channels, size, padding="same", kernel_initializer=start, **{"dtype": precision} | keys
+        )
+
     if layer.kind == CONVOLUTION and recipe.normalization == BATCH:
-        convolve = made.Conv2D(layer.channels, 3, padding="same", kernel_initializer=start, use_bias=False)
-        normalize, activate = made.BatchNormalization(momentum=0.9), made.Activation("relu")
+        convolve, activate = convolution(3, use_bias=False), made.Activation("relu", dtype=precision)
+        normalize = made.BatchNormalization(momentum=0.9, dtype=precision)
         return lambda x: activate(normalize(convolve(x)))
+    if layer.kind == ADD:
+        add = made.Add(dtype=precision)
+        return lambda pair: add([_widened(pair[0], layer.channels, convolution), pair[1]])
     makers: dict[str, Any] = {
-        CONVOLUTION: lambda: made.Conv2D(
-            layer.channels, 3, padding="same", kernel_initializer=start, activation="relu"
-        ),
-        DROPOUT: lambda: made.Dropout(recipe.dropout, seed=seed),
-        DOWNSAMPLE: made.MaxPooling2D,
-        UPSAMPLE: lambda: made.Conv2DTranspose(layer.channels, 2, strides=2, kernel_initializer=start),
-        CONCATENATE: made.Concatenate,
-        OUTPUT: lambda: made.Conv2D(
-            layer.channels,
-            1,
-            kernel_initializer=start,
-            bias_initializer=_output_bias(keras, recipe),
-            activation="sigmoid",
+        CONVOLUTION: lambda: convolution(3, activation="relu"),
+        DROPOUT: lambda: made.Dropout(recipe.dropout, seed=seed, dtype=precision),
+        DOWNSAMPLE: lambda: made.MaxPooling2D(dtype=precision),
+        UPSAMPLE: lambda: made.Conv2DTranspose(layer.channels, 2, strides=2, kernel_initializer=start, dtype=precision),
+        CONCATENATE: lambda: made.Concatenate(dtype=precision),
+        OUTPUT: lambda: convolution(
+            1, bias_initializer=_output_bias(keras, recipe), activation="sigmoid", dtype="float32"
         ),
     }
     return makers[layer.kind]()
+
+
+def _widened(x: Any, channels: int, convolution: Any) -> Any:
+    """Bring what is added to the same number of channels."""
+    return x if x.shape[-1] == channels else convolution(1, use_bias=False)(x)
 
 
 def _output_bias(keras: Any, recipe: Recipe) -> Any:

@@ -76,7 +76,7 @@ def predict(
     model
         Name of the model.
     files
-        Exported models; their probabilities are averaged.
+        Exported models; their probabilities are averaged, and their thresholds as well.
     membership
         Fold and part of the patient, see :func:`ichflow.splits.fold_and_part`.
     threads
@@ -91,7 +91,7 @@ def predict(
         nothing = np.zeros((1, 1, 1), np.float32)
         return Prediction(shard.info, [], nothing, nothing > 0)
     predictors = [Predictor(path, threads) for path in files]
-    threshold = predictors[0].recipe.threshold
+    threshold = sum(predictor.threshold for predictor in predictors) / len(predictors)
     small = mean_probabilities(predictors, shard.hu)
     probability = shard.info.grid.back(small)
     mask = probability >= threshold

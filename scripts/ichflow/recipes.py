@@ -7,6 +7,9 @@ from typing import Any
 NULL, THRESHOLD = BASELINES = ("null", "threshold")
 """Models without weights, which no recipe may be called: they stand beside every trained one."""
 
+VALIDATION = "validation"
+"""The threshold that is chosen on the validation patients."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -22,11 +25,16 @@ class Recipe:
     levels: int
     dropout: float
     normalization: str
+    residual: bool
     head: str
     loss: str
     batch_size: int
     positive_share: float | None
     learning_rate: float
+    schedule: str
+    warmup: int
+    weight_average: float
+    precision: str
     monitor: str
     halve_after: int
     stop_after: int
@@ -35,8 +43,14 @@ class Recipe:
     affine: float
     brightness_contrast: float
     elastic: float
-    threshold: float
+    test_flip: bool
+    threshold: float | str
     seed: int
+
+    @property
+    def training_threshold(self) -> float:
+        """The threshold of the Dice that is told while a network is trained."""
+        return 0.5 if isinstance(self.threshold, str) else self.threshold
 
     @property
     def channels(self) -> int:

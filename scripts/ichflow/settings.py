@@ -85,10 +85,12 @@ def _as_typed(value: Any, schema: dict[str, Any]) -> Any:
     if isinstance(value, list) and "items" in schema:
         return [_as_typed(item, schema["items"]) for item in value]  # pyright: ignore[reportUnknownVariableType]
     types = schema.get("type", [])
-    if not isinstance(value, str) or "string" in types:
+    if not isinstance(value, str) or ("string" in types and "number" not in types):
         return value
     with suppress(ValueError):  # YAML takes 1e-4 for text
         return int(value) if "integer" in types else float(value)
+    if "string" in types:
+        return value
     with suppress(yaml.YAMLError):
         return yaml.safe_load(value)
     return value

@@ -2,21 +2,23 @@
 
 import csv
 import logging
-import platform
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
-from ichflow import losses, networks
+from ichflow import hardware, losses, networks
 from ichflow.batches import Batches, SliceStore
 from ichflow.course import HISTORY, Course
 from ichflow.errors import IchflowError
 from ichflow.files import whole
 from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
+from ichflow.thresholds import PixelCounts
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +31,14 @@ def train(
     state: ResumeFile,
     *,
     workers: int,
+    tell: Callable[[str], None] = log.info,
+    tensorboard: str | Path | None = None,
 ) -> tuple[Any, dict[str, Any], list[dict[str, Any]]]:
-    """Train one network, stop early, keep the weights of the best epoch.
+    """Train one network, stop early, keep the weights of the best epoch, and choose a threshold for it.
 
     The best epoch is that of the lowest validation loss or of the highest Dice over all validation pixels, as the
-    recipe says. The learning rate is halved after ``halve_after`` epochs without a better one, and training ends after
-    ``stop_after``. A training that was interrupted goes on after its last finished epoch, and on a CPU ends with the
-    same history and weights as one that was not.
+    recipe says. A training that was interrupted goes on after its last finished epoch, and on a CPU ends with the same
+    history and weights as one that was not.
 
     Parameters
     ----------
@@ -44,17 +47,21 @@ def train(
     training, validation
         Shards of each part.
     scratch
-        An existing folder on a fast disk for decoded slices; the caller removes it.
+        An existing folder on a fast disk for decoded slices.
     state
         Where the state is kept between epochs; the caller removes it once the model is written.
     workers
         Threads that prepare batches.
+    tell
+        Called with each line of progress.
+    tensorboard
+        Folder for TensorBoard's event files, if they are wanted.
 
     Returns
     -------
     model, facts, history
-        The Keras model of the best epoch, what is known of the run as plain data, and a row per epoch with the
-        columns :data:`HISTORY`.
+        The Keras model of the best epoch in float32, what is known of the run as plain data, and a row per epoch with
+        the columns :data:`HISTORY`.
 
     Raises
     ------
@@ -67,38 +74,89 @@ def train(
         store = SliceStore(paths, recipe.size, scratch)
         _check_part(name, store, len(paths))
         parts[name] = Batches(store, recipe, training=name == "training", workers=workers)
-    model = networks.build(recipe)
-    model.compile(
-        optimizer=keras.optimizers.Adam(recipe.learning_rate),
-        loss=losses.named(recipe.loss),
-        metrics=[losses.PooledDice(recipe.threshold), keras.metrics.BinaryAccuracy(name="accuracy")],
-    )
-    course = Course(recipe, state, len(parts["training"]) * recipe.batch_size)
-    finished = course.go_on(model)
-    if not course.is_over:
-        parts["training"].begin_at(finished)
-        model.fit(
-            parts["training"],
-            validation_data=parts["validation"],
-            initial_epoch=finished,
-            epochs=recipe.epochs,
-            shuffle=False,  # of whole batches, by a random state of Keras's own; the order of slices is random already
-            verbose=0,
-            callbacks=[course],
-        )
-    course.restore_best(model)
+    precision = hardware.precision(recipe.precision)
+    with hardware.spread():
+        model = compiled(networks.build(recipe, precision), recipe)
+    course = Course(recipe, state, parts["training"], tell)
+    fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
+    best = networks.build(recipe)
+    best.set_weights(course.best_weights)
     facts = {
         "recipe": recipe.as_dict(),
-        "parameters": model.count_params(),
+        "parameters": best.count_params(),
         "best_epoch": course.best_epoch,
         "epochs": len(course.rows),
+        "threshold": _threshold(recipe, best, parts["validation"], len(validation)),
         "seconds": round(course.seconds, 1),
         "images_a_second": course.images_a_second,
+        "waiting": round(statistics.median(course.waiting[1:] or course.waiting), 4),
+        "precision": precision,
         "backend": keras.backend.backend(),
-        "machine": platform.machine(),
+        "hardware": hardware.describe(),
         "versions": versions(),
     }
-    return model, facts, course.rows
+    for batches in parts.values():
+        batches.close()
+    return best, facts, course.rows
+
+
+def compiled(model: Any, recipe: Recipe) -> Any:
+    """Give a network the optimizer, loss and metrics of a recipe."""
+    averaged = bool(recipe.weight_average)
+    model.compile(
+        optimizer=keras.optimizers.Adam(
+            recipe.learning_rate, use_ema=averaged, ema_momentum=recipe.weight_average if averaged else 0.99
+        ),
+        loss=losses.named(recipe.loss),
+        metrics=[losses.PooledDice(recipe.training_threshold), keras.metrics.BinaryAccuracy(name="accuracy")],
+    )
+    model.optimizer.build(model.trainable_variables)  # an interrupted training puts its values in
+    return model
+
+
+def fit(
+    model: Any,
+    recipe: Recipe,
+    training: Batches,
+    validation: Batches,
+    course: Course,
+    tensorboard: str | Path | None = None,
+) -> None:
+    """Train a compiled network, from where its course was interrupted, to its end."""
+    finished = course.go_on(model)
+    if course.is_over:
+        return
+    # The course comes first: when validation ends, it still finds the averaged weights in the network
+    callbacks: list[Any] = [course]
+    if recipe.weight_average:
+        callbacks.append(keras.callbacks.SwapEMAWeights())
+    if tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(str(tensorboard)))
+    model.fit(
+        training,
+        validation_data=validation,
+        initial_epoch=finished,
+        epochs=recipe.epochs,
+        shuffle=False,  # of whole batches, by a random state of Keras's own; the order of slices is random already
+        verbose=0,
+        callbacks=callbacks,
+    )
+
+
+def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -> dict[str, float]:
+    """Return the threshold that validation chooses, and the one that the recipe uses."""
+    counts = PixelCounts(patients)
+    position = 0
+    for index in range(len(validation)):
+        images, masks = validation[index]
+        probabilities = np.asarray(model.predict_on_batch(images))
+        if recipe.test_flip:
+            probabilities = (probabilities + np.asarray(model.predict_on_batch(images[:, :, ::-1]))[:, :, ::-1]) / 2
+        for mask, probability in zip(masks, probabilities, strict=True):
+            counts.add(int(validation.store.owner[position]), mask[..., 0], probability[..., 0])
+            position += 1
+    chosen = counts.best()
+    return {"validation": chosen, "used": chosen if isinstance(recipe.threshold, str) else recipe.threshold}
 
 
 def versions() -> dict[str, str]:
@@ -107,8 +165,9 @@ def versions() -> dict[str, str]:
 
 
 def _make_repeatable(seed: int) -> None:
+    """Seed all; on a CPU also keep the order of sums. On a GPU that would rule XLA out, and cost most of its speed."""
     keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not hardware.has_accelerator():
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()

@@ -69,6 +69,26 @@ def run(folder, output, recipe, until=None, how=None):
     return "".join(told)
 
 
+# All else that one epoch leaves to the next, in the other number format
+OTHER = RECIPE | {"residual": True, "schedule": "cosine", "warmup": 1, "weight_average": 0.9, "epochs": 4}
+OTHER |= {"precision": "mixed_bfloat16", "loss": "dice_focal"}
+
+
+def test_averaged_weights_and_the_schedule_go_on_as_well(folder):
+    alone, killed = folder / "other-alone", folder / "other-killed"
+    run(folder, alone, OTHER)
+    run(folder, killed, OTHER, until="epoch 2/4", how=signal.SIGKILL)
+    assert "going on after epoch" in run(folder, killed, OTHER)
+    assert_same_end(killed, alone)
+
+
+def assert_same_end(killed, alone):
+    assert (killed / "history.json").read_text() == (alone / "history.json").read_text()
+    with np.load(alone / "weights.npz") as expected, np.load(killed / "weights.npz") as found:
+        for name in expected.files:
+            np.testing.assert_array_equal(found[name], expected[name])
+
+
 def test_a_killed_training_ends_as_one_that_was_left_alone(folder):
     alone, killed = folder / "alone", folder / "killed"
     run(folder, alone, RECIPE)
@@ -76,14 +96,11 @@ def test_a_killed_training_ends_as_one_that_was_left_alone(folder):
     assert "going on" not in run(folder, killed, RECIPE, until="epoch 2/7", how=signal.SIGKILL)
     assert "going on after epoch" in run(folder, killed, RECIPE, until="epoch 5/7", how=signal.SIGTERM)
     assert "going on after epoch" in run(folder, killed, RECIPE)
-    assert (killed / "history.json").read_text() == (alone / "history.json").read_text()
+    assert_same_end(killed, alone)
     rates = {row["learning_rate"] for row in json.loads((alone / "history.json").read_text())[0]}
     assert len(rates) > 1  # or the test would not see a schedule that starts over
-    with np.load(alone / "weights.npz") as expected, np.load(killed / "weights.npz") as found:
-        for name in expected.files:
-            np.testing.assert_array_equal(found[name], expected[name])
     # What a kill leaves in the scratch folder holds no patient's slices
-    assert not [path for path in killed.rglob("*") if path.suffix in (".int16", ".uint8")]
+    assert not [path for path in killed.rglob("*") if path.is_file() and path.parent != killed]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from ichflow import batches, export, losses, networks, settings, shards, training, windows
+from ichflow import batches, export, losses, networks, prediction, settings, shards, training, windows
 from ichflow.augment import Augmenter
 from ichflow.batches import Batches, SliceStore
 from ichflow.dataset import LABELS
@@ -111,6 +111,37 @@ def test_the_drawing_is_of_what_is_built():
     assert min(layer["height"] for layer in outline) == 32 // 4
 
 
+def test_a_residual_network_adds_what_comes_in_to_what_comes_out():
+    """With all 3 x 3 convolutions at zero, the first level passes on its input, widened."""
+    recipe = dataclasses.replace(TINY, residual=True, normalization="none", levels=1)
+    model = networks.build(recipe)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == (3, 3):
+            layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Add))
+    image = np.random.default_rng(0).random((1, 32, 32, 9), np.float32)
+    widen = next(layer for layer in model.layers if getattr(layer, "kernel_size", None) == (1, 1))
+    passed = keras.Model(model.input, [first.output, widen.output])(image)
+    np.testing.assert_allclose(passed[0], passed[1])
+    assert np.asarray(passed[0]).any()
+    kinds = [layer["kind"] for layer in networks.outline(recipe)]
+    assert kinds.count("add") == 3
+    assert len([layer for layer in model.layers if isinstance(layer, keras.layers.Add)]) == 3
+
+
+def test_half_the_bits_give_nearly_the_same_probabilities():
+    """Weights and what comes out are float32 either way."""
+    whole, half = (networks.build(TINY, precision) for precision in ("float32", "mixed_bfloat16"))
+    for one, other in zip(whole.get_weights(), half.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    image = np.random.default_rng(0).random((2, 32, 32, 9), np.float32)
+    expected, found = (np.asarray(model(image)) for model in (whole, half))
+    assert found.dtype == np.float32
+    assert half.layers[2].compute_dtype == "bfloat16"
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    assert not np.array_equal(found, expected)
+
+
 def test_equal_seeds_give_equal_weights():
     for one, two in zip(networks.build(TINY).get_weights(), networks.build(TINY).get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -170,9 +201,9 @@ def test_batches_repeat_by_seed_and_change_by_epoch(paths, tmp_path):
     store = SliceStore(paths, 32, tmp_path)
     one, two = (Batches(store, TINY, training=True) for _ in range(2))
     np.testing.assert_array_equal(one[3][0], two[3][0])
-    one.on_epoch_end()
+    one.begin_at(1)
     assert not np.array_equal(one[3][0], two[3][0])
-    two.on_epoch_end()
+    two.begin_at(1)
     for index in reversed(range(len(two))):  # whatever the order in which workers ask
         np.testing.assert_array_equal(one[index][0], two[index][0])
 
@@ -239,6 +270,24 @@ def test_soft_dice_by_hand():
     assert float(metric.result()) == pytest.approx(6 / 8)
 
 
+def test_focal_loss_by_hand():
+    truth = np.zeros((1, 1, 2, 1), np.float32)
+    truth[0, 0, 0] = 1
+    probability = np.array([0.8, 0.4], np.float32).reshape(1, 1, 2, 1)
+    focal = -(0.2**2 * np.log(0.8) + 0.4**2 * np.log(0.6)) / 2
+    dice = 2 * (1 - (2 * 0.8 + 1) / (1 + 1.2 + 1))
+    assert float(losses.dice_focal(truth, probability)[0]) == pytest.approx(dice + 10 * focal, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", list(losses.LOSSES))
+def test_every_loss_is_smallest_for_the_truth(name):
+    random = np.random.default_rng(0)
+    truth = (random.random((3, 8, 8, 1)) < 0.2).astype(np.float32)
+    loss = keras.losses.get(losses.named(name))
+    values = [np.mean(loss(truth, np.abs(truth - wrong).astype(np.float32))) for wrong in (0.01, 0.2, 0.5, 0.9)]
+    assert values == sorted(values)
+
+
 def test_unknown_loss():
     with pytest.raises(IchflowError, match=r"recipe key 'loss': found 'mse'"):
         losses.named("mse")
@@ -268,8 +317,8 @@ def test_the_last_good_weights_are_kept_when_the_loss_becomes_no_number(paths, t
     """From the third epoch on every loss is NaN."""
     state, model_of = state_in(tmp_path), networks.build
 
-    def poisoned(recipe):
-        model = model_of(recipe)
+    def poisoned(recipe, precision):
+        model = model_of(recipe, precision)
         fit = model.fit
 
         def fit_twice(*arguments, **keys):
@@ -307,6 +356,32 @@ def test_the_exported_model_agrees_with_keras(trained, exported, paths):
     assert predictor.recipe == TINY
 
 
+def test_an_exported_model_has_the_threshold_that_validation_chose(trained, paths, tmp_path):
+    model, facts, _ = trained
+    chosen = facts["threshold"]["validation"]
+    assert facts["threshold"]["used"] == TINY.threshold
+    training.write_model(tmp_path / "model.keras", model)
+    keys = facts | {"fold": 0, "threshold": {"validation": chosen, "used": chosen}}
+    export.export(tmp_path / "model.keras", keys, tmp_path / "model.onnx")
+    made = prediction.predict(shards.read(paths[0]), "m", [tmp_path / "model.onnx"], (0, "test"), threads=1)
+    assert made.rows[0]["threshold"] == chosen
+    np.testing.assert_array_equal(made.mask, made.probability >= chosen)
+
+
+def test_a_prediction_may_be_the_mean_with_the_mirror_image(trained, paths, tmp_path):
+    model, facts, _ = trained
+    training.write_model(tmp_path / "model.keras", model)
+    files = {}
+    for flip in (False, True):
+        keys = facts | {"fold": 0, "recipe": facts["recipe"] | {"test_flip": flip}}
+        files[flip] = tmp_path / f"{flip}.onnx"
+        export.export(tmp_path / "model.keras", keys, files[flip])
+    hu = shards.read(paths[0]).hu
+    alone = Predictor(files[False], threads=1)
+    expected = (alone.probabilities(hu) + alone.probabilities(hu[..., ::-1].copy())[..., ::-1]) / 2
+    np.testing.assert_allclose(Predictor(files[True], threads=1).probabilities(hu), expected, atol=1e-6)
+
+
 def test_several_folds_are_averaged(exported, paths):
     hu = shards.read(paths[0]).hu
     one = Predictor(exported, threads=1)
@@ -317,7 +392,7 @@ def test_a_model_of_another_contract_is_refused(exported, tmp_path):
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, {"ichflow": '{"contract": 99}'})
     onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(IchflowError, match=r"model\.onnx: model of contract version 99, expected 2"):
+    with pytest.raises(IchflowError, match=r"model\.onnx: model of contract version 99, expected 3"):
         Predictor(tmp_path / "model.onnx", threads=1)
 
 

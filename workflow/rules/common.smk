@@ -71,6 +71,10 @@ def resume_state(wildcards):
     return f"results/{NAME}/resume/{wildcards.model}-fold-{wildcards.fold}.npz"
 
 
+def tensorboard_folder(wildcards):
+    return f"logs/{NAME}/tensorboard/{wildcards.model}-fold-{wildcards.fold}"
+
+
 def first_recipe(wildcards):
     """The recipe whose augmentation is shown."""
     return recipe_keys(TRAINED[0]) if TRAINED else ""

@@ -45,6 +45,7 @@ rule train_fold:
     params:
         recipe=recipe,
         state=resume_state,
+        tensorboard=tensorboard_folder,
         contract=contracts.MODEL,
     message:
         "Train {wildcards.model}, fold {wildcards.fold} (progress in {log})"

@@ -1,0 +1,101 @@
+"""What a training runs on: number formats, accelerators, and a description of the machine."""
+
+import os
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import keras
+
+FLOAT32, BFLOAT16, AUTO = "float32", "mixed_bfloat16", "auto"
+_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86-64 and of 64-bit Arm
+_AMPERE = 8.0  # the first compute capability with bfloat16
+
+
+def precision(wanted: str) -> str:
+    """Return the Keras dtype policy of a training.
+
+    Parameters
+    ----------
+    wanted
+        ``float32``, ``mixed_bfloat16``, or ``auto``: the latter where the hardware computes with it. Weights are kept
+        in float32 either way (Micikevicius et al., "Mixed precision training", ICLR 2018,
+        https://arxiv.org/abs/1710.03740).
+    """
+    if wanted != AUTO:
+        return wanted
+    accelerators = _accelerators()
+    if accelerators:
+        return BFLOAT16 if all(_has_bfloat16(device) for device in accelerators) else FLOAT32
+    # TensorFlow computes with it through oneDNN; XLA, and so JAX, is slower with it on a CPU
+    fast = keras.backend.backend() == "tensorflow" and _CPU_FLAGS & _cpu_flags()
+    return BFLOAT16 if fast else FLOAT32
+
+
+def has_accelerator() -> bool:
+    """Return whether anything but a CPU is there."""
+    return bool(_accelerators())
+
+
+def spread() -> AbstractContextManager[Any]:
+    """Return the context in which a network is to be built and compiled, so that all devices share each batch."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if len(jax.devices()) > 1:
+            keras.distribution.set_distribution(keras.distribution.DataParallel())
+        return nullcontext()
+    import tensorflow as tf
+
+    devices: Any = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy(devices).scope() if len(devices) > 1 else nullcontext()
+
+
+def describe() -> dict[str, Any]:
+    """Return what a reader needs to judge a duration: ``processor``, ``cores``, ``memory_gb``, ``accelerators``."""
+    model = next((line for line in _cpuinfo() if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": model.partition(":")[2].strip() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": round(memory / 1e9, 1),
+        "accelerators": [_name(device) for device in _accelerators()],
+    }
+
+
+def _accelerators() -> list[Any]:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [device for device in jax.devices() if device.platform != "cpu"]
+    import tensorflow as tf
+
+    return tf.config.list_physical_devices("GPU")
+
+
+def _has_bfloat16(device: Any) -> bool:
+    if keras.backend.backend() == "jax":
+        return float(getattr(device, "compute_capability", _AMPERE)) >= _AMPERE
+    import tensorflow as tf
+
+    major, minor = tf.config.experimental.get_device_details(device).get("compute_capability", (0, 0))
+    return major + minor / 10 >= _AMPERE
+
+
+def _name(device: Any) -> str:
+    if keras.backend.backend() == "jax":
+        return device.device_kind
+    import tensorflow as tf
+
+    return tf.config.experimental.get_device_details(device).get("device_name", device.name)
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def _cpu_flags() -> set[str]:
+    lines = (line for line in _cpuinfo() if line.startswith(("flags", "Features")))
+    return set(next(lines, "").partition(":")[2].split())

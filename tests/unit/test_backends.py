@@ -1,0 +1,93 @@
+"""The same training with another backend, in another number format, and on several devices."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from ichflow import networks, shards
+from support import ROOT
+from test_training import TINY, blob_shard
+
+PROGRAM = textwrap.dedent(
+    """
+    import json, os, sys, tempfile
+    sys.path.append(sys.argv[1])
+    from pathlib import Path
+    import keras, numpy as np
+    if sys.argv[4] == "2" and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+    from ichflow import networks, training
+    from ichflow.recipes import Recipe
+    from ichflow.resume import ResumeFile
+    folder = Path(sys.argv[2])
+    paths = sorted((folder / "shards").iterdir())
+    # Backends draw their own random numbers, so that all begin with the weights of one of them
+    build = networks.build
+    def begun(recipe, precision="float32"):
+        model = build(recipe, precision)
+        with np.load(folder / "weights.npz") as weights:
+            model.set_weights([weights[name] for name in weights.files])
+        return model
+    networks.build = begun
+    with tempfile.TemporaryDirectory() as scratch:
+        state = ResumeFile(Path(scratch) / "state.npz", "{}")
+        recipe = Recipe.from_json(sys.argv[3])
+        model, facts, history = training.train(recipe, paths[:4], paths[4:], scratch, state, workers=2)
+    weights = [np.asarray(weight).tolist() for weight in model.get_weights()[:2]]
+    print(json.dumps({"history": history, "facts": facts, "weights": weights}))
+    """
+)
+STEADY = dataclasses.replace(TINY, dropout=0.0, epochs=4, stop_after=4, precision="float32", learning_rate=0.001)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("backends")
+    (folder / "shards").mkdir()
+    for number in range(49, 55):
+        shards.write(folder / "shards" / f"{number:03d}.parquet", blob_shard(f"{number:03d}", number % 2))
+    np.savez(folder / "weights.npz", *networks.build(STEADY).get_weights())
+    return folder
+
+
+def trained(folder, backend, recipe=STEADY, devices=1):
+    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment |= {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", PROGRAM, str(ROOT / "scripts"), str(folder), json.dumps(recipe.as_dict())]
+    done = subprocess.run([*command, str(devices)], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def tensorflow(folder):
+    return trained(folder, "tensorflow")
+
+
+def column(run, name):
+    return [row[name] for row in run["history"]]
+
+
+def test_jax_trains_as_tensorflow_does(folder, tensorflow):
+    jax = trained(folder, "jax")
+    assert jax["facts"]["backend"] == "jax"
+    assert tensorflow["facts"]["backend"] == "tensorflow"
+    for name in ("loss", "val_loss", "dice", "val_dice"):
+        np.testing.assert_allclose(column(jax, name), column(tensorflow, name), atol=1e-3)
+    assert column(tensorflow, "loss")[-1] < column(tensorflow, "loss")[0] - 0.02
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_share_each_batch(folder, tensorflow, backend):
+    """A batch's Dice loss is no mean over its slices, so that halves of it give a little other gradients."""
+    pair = trained(folder, backend, devices=2)
+    assert column(pair, "loss")[-1] < column(pair, "loss")[0] - 0.02
+    np.testing.assert_allclose(column(pair, "loss"), column(tensorflow, "loss"), atol=0.15)

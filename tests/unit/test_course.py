@@ -1,0 +1,96 @@
+"""The course of a training: its learning rate, its progress, and the time it waits for data."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+from ichflow import networks, shards, training
+from ichflow.batches import Batches, SliceStore
+from ichflow.course import Course, learning_rate
+from ichflow.resume import ResumeFile
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_training import TINY, blob_shard
+
+SHORT = dataclasses.replace(TINY, epochs=3)
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    for number in range(49, 53):
+        shards.write(folder / f"{number:03d}.parquet", blob_shard(f"{number:03d}", number % 2))
+    return sorted(folder.iterdir())
+
+
+def trained(recipe, paths, folder, **keys):
+    state = ResumeFile(folder / "state.npz", "{}")
+    return training.train(recipe, paths[:2], paths[2:], folder, state, workers=2, **keys)
+
+
+def test_the_learning_rate_rises_and_falls():
+    recipe = dataclasses.replace(TINY, learning_rate=0.8, warmup=3, epochs=11, schedule="cosine")
+    rates = [learning_rate(recipe, epoch, 5) for epoch in range(11)]
+    assert rates[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert rates[7] == pytest.approx(0.4)
+    assert 0 < rates[10] < 0.05
+    assert sorted(rates[3:], reverse=True) == rates[3:]
+    halving = dataclasses.replace(recipe, schedule="halve")
+    assert [learning_rate(halving, epoch, count) for epoch, count in ((1, 0), (5, 0), (9, 2))] == [0.4, 0.8, 0.2]
+
+
+def test_the_history_has_the_learning_rate_of_each_epoch(paths, tmp_path):
+    recipe = dataclasses.replace(SHORT, schedule="cosine", warmup=1)
+    told = []
+    _, facts, history = trained(recipe, paths, tmp_path, tell=told.append)
+    expected = [learning_rate(recipe, epoch, 0) for epoch in range(3)]
+    assert [row["learning_rate"] for row in history] == pytest.approx(expected)
+    assert len(told) == 3
+    assert told[1].startswith("epoch 2/3: loss ")
+    assert "waiting for data" in told[1]
+    assert told[1].endswith(" s left")
+    assert 0 <= facts["waiting"] < 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_time_a_step_waits_for_its_batch_is_told(paths, tmp_path, monkeypatch, workers):
+    make = Batches._batch
+
+    def slow(self, *where):
+        time.sleep(0.5)
+        return make(self, *where)
+
+    shares, recipe = {}, dataclasses.replace(SHORT, filters=24)  # whose steps take longer than its batches
+    for name in ("quick", "slow"):
+        store = SliceStore(paths, TINY.size, tmp_path)
+        batches = Batches(store, recipe, training=True, workers=workers)
+        course = Course(recipe, ResumeFile(tmp_path / f"{name}.npz", "{}"), batches)
+        model = training.compiled(networks.build(recipe), recipe)
+        training.fit(model, recipe, batches, Batches(store, recipe, training=False), course)
+        shares[name] = np.median(course.waiting[1:])
+        monkeypatch.setattr(Batches, "_batch", slow)
+    assert shares["quick"] < 0.5 < shares["slow"] <= 1
+
+
+def test_averaged_weights_are_judged_and_kept(paths, tmp_path):
+    """With a momentum of nearly one they stay near the first ones, whatever is learned."""
+    start = networks.build(SHORT).trainable_weights
+    kept = {}
+    for momentum in (0.0, 0.9999):
+        (folder := tmp_path / str(momentum)).mkdir()
+        model, _, _ = trained(dataclasses.replace(SHORT, weight_average=momentum), paths, folder)
+        pairs = zip(model.trainable_weights, start, strict=True)
+        kept[momentum] = max(float(np.abs(np.asarray(one) - np.asarray(other)).max()) for one, other in pairs)
+    assert kept[0.9999] < 0.02 < kept[0.0]
+
+
+def test_tensorboard_finds_what_it_wants(paths, tmp_path):
+    trained(dataclasses.replace(SHORT, epochs=2), paths, tmp_path, tensorboard=tmp_path / "events")
+    events = EventAccumulator(str(tmp_path / "events" / "validation"))
+    events.Reload()
+    assert {"epoch_loss", "epoch_dice"} <= set(events.Tags()["tensors"])
+
+
+def test_without_it_nothing_is_left(paths, tmp_path):
+    trained(dataclasses.replace(SHORT, epochs=1), paths, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]

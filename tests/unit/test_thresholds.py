@@ -1,0 +1,49 @@
+"""The threshold that validation chooses, against counting anew at each threshold."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ichflow.thresholds import LEVELS, PixelCounts
+
+
+def scan(random, bleeding):
+    """Make truth and probability of three slices; probabilities in hundredths, so that rounding decides nothing."""
+    truth = random.random((3, 6, 6)) < (0.3 if bleeding else 0)
+    level = np.clip(random.normal(np.where(truth, 60, 30), 20), 0, 100).round()
+    return truth, level / 100
+
+
+def counted(scans):
+    counts = PixelCounts(len(scans))
+    for patient, (truth, probability) in enumerate(scans):
+        for one, other in zip(truth, probability.astype(np.float32), strict=True):
+            counts.add(patient, one, other)
+    return counts
+
+
+@given(st.integers(0, 10_000))
+def test_dice_at_every_threshold_is_that_of_counting_anew(seed):
+    random = np.random.default_rng(seed)
+    scans = [scan(random, bleeding) for bleeding in (True, False, True)]
+    scans = [one for one in scans if one[0].any() or one is scans[1]]
+    found = counted(scans).dice()
+    bleeding = [one for one in scans if one[0].any()]
+    assert found.shape == (len(bleeding), LEVELS)
+    for row, (truth, probability) in zip(found, bleeding, strict=True):
+        for level in range(1, LEVELS + 1):
+            mask = probability >= level / 100 - 1e-9
+            expected = 2 * (truth & mask).sum() / (truth.sum() + mask.sum())
+            assert row[level - 1] == pytest.approx(expected)
+
+
+def test_the_best_threshold_is_that_of_the_mean_over_patients_and_the_highest_of_equal_ones():
+    truth = np.zeros((1, 4, 4), bool)
+    truth[0, 0] = True
+    sure = np.where(truth, 0.9, 0.2)
+    unsure = np.where(truth, 0.6, 0.4)
+    assert counted([(truth, sure)]).best() == 0.90
+    assert counted([(truth, sure), (truth, unsure)]).best() == 0.60
+    certain = np.where(truth, 1.0, 0.0)
+    assert counted([(truth, certain)]).best() == 0.99  # at 1 nothing could be found in another scan
+    assert counted([(truth & False, sure)]).best() == 0.5  # no hemorrhage, nothing to choose by
