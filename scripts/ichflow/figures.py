@@ -408,6 +408,41 @@ def dice_by_model(metrics: pd.DataFrame, path: str | Path, *, models: Sequence[s
     return save(figure, path)
 
 
+def ablation(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Figure:
+    """Draw what each choice of a recipe gives: the recipe's Dice, and the difference that each variant makes.
+
+    Parameters
+    ----------
+    rows
+        The table of :func:`ichflow.ablation.table`, the recipe first.
+    path
+        PNG or SVG file.
+    """
+    base, variants = rows[0], rows[1:]
+    if not variants:
+        return placeholder("No variant: ablation.choices of the config is empty.", path)
+    figure = Figure(figsize=(7.5, 1.6 + 0.42 * len(variants)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(variants):
+        axes.plot([row["difference_low"], row["difference_high"]], [place, place], color=LINES[0], linewidth=2)
+        axes.plot(row["difference"], place, "o", color=LINES[0], markersize=7)
+    axes.axvline(0, color=INK, linewidth=1)
+    names = [f"{row['choice']}: {row['value']}" for row in variants]
+    axes.set_yticks(range(len(variants)), names, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_ylim(len(variants) - 0.5, -0.5)
+    axes.set_xlabel("difference of mean Dice to the recipe, 95 % interval over patients and seeds", fontsize=9)
+    axes.set_title(
+        f"The recipe: Dice {base['dice']:.3f} [{base['dice_low']:.3f}, {base['dice_high']:.3f}], "
+        f"{base['n_patients']:.0f} patients with hemorrhage, {base['n_seeds']:.0f} seeds",
+        fontsize=10,
+    )
+    _tidy(axes)
+    axes.grid(axis="x", color="#e3e3e3", linewidth=0.7)
+    axes.grid(visible=False, axis="y")
+    return save(figure, path)
+
+
 def _tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e3e3e3", linewidth=0.7)
@@ -418,6 +453,7 @@ def _tidy(axes: Axes) -> None:
 KINDS = {
     "input": ("#bbbbbb", "input"),
     "convolution": ("#56B4E9", "convolution"),
+    "add": ("#0072B2", "addition"),
     "dropout": ("#F0E442", "dropout"),
     "downsample": ("#D55E00", "max pooling"),
     "upsample": ("#009E73", "transposed convolution"),

@@ -1,6 +1,7 @@
 """A recipe: everything that makes one model, read from the config and carried inside the exported file."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ NULL, THRESHOLD = BASELINES = ("null", "threshold")
 
 VALIDATION = "validation"
 """The threshold that is chosen on the validation patients."""
+
+BASE = "base"
+"""The variant of an ablation that changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,15 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Return the keys as plain data."""
         return asdict(self)
+
+
+def variants(choices: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
+    """Return which keys of a recipe each variant changes, the recipe itself first.
+
+    Parameters
+    ----------
+    choices
+        Key of a recipe to the other values that are tried.
+    """
+    changed = {f"{key}-{place}": {key: value} for key, tried in choices.items() for place, value in enumerate(tried, 1)}
+    return {BASE: {}, **changed}

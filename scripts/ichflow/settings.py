@@ -26,7 +26,7 @@ def complete(config: dict[str, Any], schema_path: str | Path) -> None:
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
     _fill(config, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
-    problems = [line for error in errors for line in _told(error)] or _contradictions(config)
+    problems = [line for error in errors for line in _told(error)] or _contradictions(config, schema)
     if not problems and config["dataset"]["restricted"] is None:
         config["dataset"]["restricted"] = config["dataset"]["source"] != "phantom"
     if problems:
@@ -106,7 +106,7 @@ def _told(error: ValidationError) -> list[str]:
     return [f"{key}: {error.message}" + (f" ({text})" if (text := schema.get("description")) else "")]
 
 
-def _contradictions(config: dict[str, Any]) -> list[str]:
+def _contradictions(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     recipes = config["recipes"]
     problems = _at_odds(config["dataset"])
     low, high = config["evaluate"]["threshold_hu"]
@@ -119,6 +119,26 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             problems.append(f"models: no recipe '{name}'{_meant(name, recipes)}")
         elif not recipes[name]["file"]:
             problems += _untrainable(name, recipes[name], config)
+    return problems + _ablation(config, schema["properties"]["recipes"]["additionalProperties"])
+
+
+def _ablation(config: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
+    """Tell which variants of the ablation could not be trained."""
+    base, choices = config["ablation"]["recipe"], config["ablation"]["choices"]
+    if not choices:
+        return []
+    if base not in config["recipes"]:
+        return [f"ablation.recipe: no recipe '{base}'{_meant(base, config['recipes'])}"]
+    problems: list[str] = []
+    for key, values in choices.items():
+        if key not in recipe["properties"] or key in ("file", "seed"):
+            problems.append(f"ablation.choices: '{key}' is no choice of a recipe{_meant(key, recipe['properties'])}")
+            continue
+        for value in values:
+            wrong = [error.message for error in Draft202012Validator(recipe["properties"][key]).iter_errors(value)]
+            changed = config["recipes"][base] | {key: value}
+            problems += [f"ablation.choices.{key}: {message}" for message in wrong]
+            problems += [] if wrong else _untrainable(f"{base} with {key} {value}", changed, config)
     return problems
 
 

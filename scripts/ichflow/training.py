@@ -1,9 +1,10 @@
 """A recipe and the shards of two parts to a trained network and its history."""
 
 import csv
+import json
 import logging
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ichflow import hardware, losses, networks
+from ichflow import contracts, hardware, losses, networks
 from ichflow.batches import Batches, SliceStore
 from ichflow.course import HISTORY, Course
 from ichflow.errors import IchflowError
@@ -157,6 +158,22 @@ def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -
             position += 1
     chosen = counts.best()
     return {"validation": chosen, "used": chosen if isinstance(recipe.threshold, str) else recipe.threshold}
+
+
+def state_of(path: str | Path, recipe: Recipe, digests: Mapping[str, Any]) -> ResumeFile:
+    """Return where a training leaves its state: one of another recipe, shards or package versions is not gone on from.
+
+    Parameters
+    ----------
+    path
+        The file.
+    recipe
+        What is trained.
+    digests
+        Of the shards in each part.
+    """
+    identity = {"recipe": recipe.as_dict(), "shards": digests, "contract": contracts.MODEL, "versions": versions()}
+    return ResumeFile(path, json.dumps(identity))
 
 
 def versions() -> dict[str, str]:

@@ -18,10 +18,10 @@ from support import ROOT
 PATIENTS = [*range(49, 59), 66, 67]
 
 
-def rows_of(path):
+def rows_of(path, schema=None):
     if path.suffix == ".parquet":
         return pq.read_table(path).to_pylist()
-    schema = yaml.safe_load((ROOT / f"workflow/schemas/{path.stem}.schema.yaml").read_text())["properties"]
+    schema = yaml.safe_load((ROOT / f"workflow/schemas/{schema or path.stem}.schema.yaml").read_text())["properties"]
     with path.open(newline="", encoding="utf-8") as file:
         return [{key: typed(value, schema[key]["type"]) for key, value in row.items()} for row in csv.DictReader(file)]
 
@@ -34,6 +34,7 @@ def typed(text, types):
     return {"True": True, "False": False}.get(text) if "boolean" in types else json.loads(text)
 
 
+ABLATION = ("ablation", "ablation/table.csv")
 TABLES = [
     ("inventory", "inventory.parquet"),
     ("inventory", "inventory.csv"),
@@ -52,9 +53,12 @@ TABLES = [
 
 @pytest.mark.parametrize(("schema", "path"), TABLES, ids=[path for _, path in TABLES])
 def test_every_table_keeps_its_schema(finished, schema, path):
+    hold(schema, rows_of(finished.result(path)))
+
+
+def hold(schema, rows):
     content = yaml.safe_load((ROOT / f"workflow/schemas/{schema}.schema.yaml").read_text())
     Draft202012Validator.check_schema(content)
-    rows = rows_of(finished.result(path))
     assert rows
     assert list(rows[0]) == list(content["properties"])
     validator = Draft202012Validator(content)
@@ -65,7 +69,7 @@ def test_every_table_keeps_its_schema(finished, schema, path):
 
 def test_every_table_schema_is_held():
     schemas = {path.name.split(".")[0] for path in (ROOT / "workflow/schemas").glob("*.yaml")}
-    assert schemas - {"config", "sheet", "labels"} == {schema for schema, _ in TABLES}
+    assert schemas - {"config", "sheet", "labels"} == {schema for schema, _ in [*TABLES, ABLATION]}
 
 
 def test_every_job_leaves_its_log_where_the_rule_name_says(finished):
@@ -146,3 +150,31 @@ def test_snakemake_report_has_captions_and_needs_no_network(finished, tmp_path):
     for word in ("Dataset", "Training", "Results", "Tests", "Rules"):
         assert f'"{word}"' in page
     assert not re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?://', page)
+
+
+def test_the_ablation_trains_each_variant_with_each_seed_and_nothing_else(copied):
+    copied.configure(ablation={"seeds": [1, 2], "choices": {"windows": [["brain"]], "positive_share": [None]}})
+    planned = copied.planned("ablation")
+    assert planned == {"ablate_variant": 6, "ablation": 1, "ablation_table": 1, "total": 8}
+    copied.snakemake("ablation")
+    schema, path = ABLATION
+    rows = rows_of(copied.result(path), schema)
+    hold(schema, rows)
+    assert {row["variant"]: row["value"] for row in rows} == {
+        "base": "",
+        "positive_share-1": "none",
+        "windows-1": "brain",
+    }
+    assert rows[0]["variant"] == "base"
+    assert not copied.result("resume").exists()
+    assert "Nothing to be done" in copied.snakemake()
+    copied.configure(ablation={"seeds": [1, 2], "choices": {"windows": [["bone"]], "positive_share": [None]}})
+    assert copied.planned("ablation")["ablate_variant"] == 2
+
+
+def test_an_ablation_that_cannot_be_is_refused_before_any_job(fresh):
+    fresh.configure(ablation={"choices": {"window": [["brain"]], "levels": [9], "loss": ["mse"]}})
+    printed = fresh.snakemake("ablation", check=False)
+    assert "ablation.choices: 'window' is no choice of a recipe; did you mean 'windows'?" in printed
+    assert "expected a multiple of 512 for 9 levels" in printed
+    assert "ablation.choices.loss: 'mse' is not one of" in printed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.append(f"{workflow.basedir}/scripts")
 
-from ichflow import contracts, ctich, dataset, intake, settings
+from ichflow import contracts, ctich, dataset, intake, recipes, settings
 from ichflow.errors import IchflowError
 
 try:
@@ -22,6 +22,8 @@ except IchflowError as error:
 MODELS = config["models"]
 TRAINED = [model for model in MODELS if not config["recipes"][model]["file"]]
 FOLDS = range(config["split"]["folds"])
+VARIANTS = recipes.variants(config["ablation"]["choices"])
+SEEDS = config["ablation"]["seeds"]
 
 
 # What decides which rules there are
@@ -52,10 +54,12 @@ wildcard_constraints:
     patient=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     fold=r"\d+",
     model="|".join(MODELS) or "none",
+    variant="|".join(VARIANTS),
+    seed=r"\d+",
 
 
-def recipe_keys(model):
-    keys = config["recipes"][model]
+def recipe_keys(model, **changed):
+    keys = config["recipes"][model] | changed
     return json.dumps(
         {key: value for key, value in keys.items() if key != "file"}, sort_keys=True
     )
@@ -69,6 +73,17 @@ def recipe(wildcards):
 def resume_state(wildcards):
     """Where a training that is cut off leaves what it goes on from."""
     return f"results/{NAME}/resume/{wildcards.model}-fold-{wildcards.fold}.npz"
+
+
+def ablated_recipe(wildcards):
+    changed = VARIANTS[wildcards.variant] | {"seed": int(wildcards.seed)}
+    return recipe_keys(config["ablation"]["recipe"], **changed)
+
+
+def ablation_state(wildcards):
+    return (
+        f"results/{NAME}/resume/ablation-{wildcards.variant}-seed-{wildcards.seed}.npz"
+    )
 
 
 def tensorboard_folder(wildcards):

@@ -1,0 +1,34 @@
+"""ablate_variant: a recipe with one choice changed, trained and measured on the test patients of the first fold."""
+
+from ichflow.job import logged
+
+with logged(snakemake.log[0]) as tell:
+    import os
+    from tempfile import TemporaryDirectory
+
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(snakemake.threads), "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+    from ichflow import ablation, splits, tables, training
+    from ichflow.fold import Fold
+    from ichflow.recipes import Recipe
+
+    source = snakemake.input
+    fold = Fold.find(tables.read(source.splits), 0, source.shards, source.digests)
+    recipe = Recipe.from_json(snakemake.params.recipe)
+    state = training.state_of(snakemake.params.state, recipe, fold.digests)
+    with TemporaryDirectory(dir=snakemake.resources.tmpdir) as scratch:
+        network, facts, _ = training.train(
+            recipe,
+            fold.shards[splits.TRAIN],
+            fold.shards[splits.VALIDATION],
+            scratch,
+            state,
+            workers=snakemake.threads,
+        )
+    tell(
+        f"{snakemake.wildcards.variant}, seed {snakemake.wildcards.seed}: {facts['epochs']} epochs in "
+        f"{facts['seconds']:.0f} s, the best one {facts['best_epoch']}"
+    )
+    rows = ablation.measure(network, recipe, facts["threshold"]["used"], fold.shards[splits.TEST])
+    tables.write(snakemake.output[0], rows, ablation.SCHEMA)
+    state.remove()

@@ -1,0 +1,80 @@
+"""What each choice of a recipe gives."""
+
+import numpy as np
+import pytest
+from ichflow import ablation, figures, networks, recipes, shards
+from test_training import TINY, blob_shard
+
+CHANGED = recipes.variants({"loss": ["dice_focal"], "windows": [["brain"], ["brain", "bone"]]})
+
+
+def rows_of(dice_of_patients, false_px=0):
+    """Make the rows of one run: two slices a patient, of which the first is bleeding, and a patient without."""
+    rows = []
+    for number, dice in enumerate(dice_of_patients):
+        hit = round(100 * dice)
+        bleeding = {"true_px": 100, "predicted_px": 100, "true_positive_px": hit, "true_ml": 1.0 + 10 * number}
+        rows.append({"patient": str(number), "slice": 1, "score": 0.5 + dice / 2} | bleeding)
+        rows.append(
+            bleeding | {"patient": str(number), "slice": 2, "score": 0.1} | dict.fromkeys(list(bleeding)[:3], 0)
+        )
+    nothing = {"true_px": 0, "predicted_px": false_px, "true_positive_px": 0, "true_ml": 0.0}
+    return [*rows, {"patient": "none", "slice": 1, "score": 0.2} | nothing]
+
+
+def test_variants_change_one_choice_each():
+    assert CHANGED == {
+        "base": {},
+        "loss-1": {"loss": "dice_focal"},
+        "windows-1": {"windows": ["brain"]},
+        "windows-2": {"windows": ["brain", "bone"]},
+    }
+
+
+def test_the_table_by_hand():
+    runs = {"base": [rows_of([0.2, 0.4]), rows_of([0.4, 0.6], 8)], "loss-1": [rows_of([0.6, 0.8]), rows_of([0.8, 1.0])]}
+    base, better = ablation.table(runs, CHANGED, resamples=2000, seed=1)
+    assert (base["variant"], base["choice"], better["choice"], better["value"]) == ("base", "", "loss", "dice_focal")
+    assert base["dice"] == pytest.approx(0.4)
+    assert (base["dice_lowest_seed"], base["dice_highest_seed"]) == pytest.approx((0.3, 0.5))
+    assert base["small_dice"] == pytest.approx(0.3)  # of the patient with 1 mL
+    assert base["false_positive_px"] == 4
+    assert base["slice_auroc"] == 1
+    assert base["n_patients"] == 2
+    assert better["difference"] == pytest.approx(0.4)
+    assert better["difference_low"] < 0.4 < better["difference_high"]
+    # The lowest: its worst seed against the best one of the recipe
+    assert better["difference_low"] == pytest.approx(0.2)
+    assert set(better) == set(ablation.COLUMNS)
+
+
+def test_a_variant_that_changes_nothing_has_an_interval_around_zero():
+    random = np.random.default_rng(0)
+    runs = {name: [rows_of(random.random(20)) for _ in range(3)] for name in ("base", "loss-1")}
+    _, same = ablation.table(runs, CHANGED, resamples=2000, seed=1)
+    assert same["difference_low"] < 0 < same["difference_high"]
+
+
+def test_patients_are_measured_at_the_size_of_the_network(tmp_path):
+    """An untrained network is nobody's, but what is counted of it can be counted again."""
+    paths = [tmp_path / "049.parquet", tmp_path / "050.parquet"]
+    for path, bleeding in zip(paths, (True, False), strict=True):
+        shards.write(path, blob_shard(path.stem, bleeding))
+    network = networks.build(TINY)
+    rows = list(ablation.measure(network, TINY, 0.1, paths))
+    assert [row["patient"] for row in rows] == ["049"] * 8 + ["050"] * 8
+    shard = shards.read(paths[0])
+    assert [row["true_px"] for row in rows[:8]] == [int(plane.sum()) for plane in shard.mask]
+    assert rows[0]["true_ml"] == pytest.approx(shard.mask.sum() * 5 / 1000)
+    assert all(row["true_positive_px"] <= min(row["true_px"], row["predicted_px"]) for row in rows)
+    assert any(row["predicted_px"] for row in rows)
+    everything = list(ablation.measure(network, TINY, 0.0, paths[:1]))
+    assert {row["predicted_px"] for row in everything} == {32 * 32}
+
+
+def test_the_figure_names_every_variant(tmp_path):
+    runs = {name: [rows_of([0.2, 0.4]), rows_of([0.4, 0.6])] for name in CHANGED}
+    figure = figures.ablation(ablation.table(runs, CHANGED, 200, 1), tmp_path / "figure.png")
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["loss: dice_focal", "windows: brain", "windows: brain + bone"]
+    figures.ablation(ablation.table({"base": runs["base"]}, CHANGED, 200, 1), tmp_path / "none.png")
