@@ -158,27 +158,28 @@ def newborn():
     return make_patient("140", seed=1, hemorrhage=False, size=128)
 
 
-def test_a_newborn_has_a_fontanelle(newborn, made):
-    """In a slice near the vertex, the skull is open in the middle, in front; a grown-up's is closed."""
-    assert newborn.age_years < 0.1
-    for one, is_open in ((newborn, True), (made, False)):
-        cavity = inside_skull(one).sum((1, 2))
-        above = np.flatnonzero(cavity > 0.1 * cavity.max())[-1]
-        skull = one.hu[above] > 250
-        rows, columns = np.nonzero(ndimage.binary_closing(skull, iterations=12))
-        middle = slice(int(columns.mean()) - 2, int(columns.mean()) + 3)
-        front = skull[rows.min() : int(rows.mean()), middle]
-        assert (front.mean() < 0.3) == is_open
+def with_other_head(monkeypatch, **changes):
+    """Make the newborn again, with something of its head changed."""
+
+    def changed(*args, **kwargs):
+        return dataclasses.replace(draw_head(*args, **kwargs), **changes)
+
+    monkeypatch.setattr(patient, "draw_head", changed)
+    return make_patient("140", seed=1, hemorrhage=False, size=128)
+
+
+def test_a_newborn_has_a_fontanelle(newborn, monkeypatch):
+    """Near the vertex and nowhere else, there is membrane where a closed skull has bone."""
+    closed = with_other_head(monkeypatch, fontanelle_mm=0.0)
+    opened = (closed.hu > 250) & (newborn.hu < 150)
+    vertex = np.flatnonzero(inside_skull(newborn).any((1, 2)))[-1]
+    assert opened.sum() > 100
+    assert opened[: vertex - 4].sum() == 0
 
 
 def test_a_childs_jaw_ends_nearer_to_its_eyes(newborn, monkeypatch):
     """The lowest bone in front is some slices above that of the same head with a grown-up's face."""
-
-    def with_grown_face(*args, **kwargs):
-        return dataclasses.replace(draw_head(*args, **kwargs), face=1.0)
-
-    monkeypatch.setattr(patient, "draw_head", with_grown_face)
-    grown = make_patient("140", seed=1, hemorrhage=False, size=128)
+    grown = with_other_head(monkeypatch, face=1.0)
     lowest = [np.flatnonzero((one.label_map == tissues.SKULL)[:, :54].sum((1, 2)) > 8)[0] for one in (newborn, grown)]
     assert lowest[0] >= lowest[1] + 3
     upper = inside_skull(newborn)[20:] == inside_skull(grown)[20:]
@@ -204,7 +205,7 @@ def test_noise_has_the_level_and_correlation_of_a_scanner(full):
     other = make_patient("067", seed=1, hemorrhage=False, size=512)
     level, *correlation = np.mean([noise_of(full), noise_of(other)], axis=0)
     assert 3.1 < level < 4.7
-    np.testing.assert_allclose(correlation, (0.81, 0.44, 0.06), atol=0.06)
+    np.testing.assert_allclose(correlation, (0.81, 0.44, 0.06), atol=0.05)
 
 
 def test_noise_alone_keeps_its_variance():

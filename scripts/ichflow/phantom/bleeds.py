@@ -40,6 +40,7 @@ _CISTERNS: tuple[Point, ...] = ((22, 6, -17), (22, 6, -17), (5, -4, -20), (16, -
 # side, near the vertex, and in the posterior fossa
 _HEIGHTS = ((0.78, (-26, 46)), (0.92, (46, 76)), (1.0, (-38, -28)))
 _MOST_POSTERIOR_ML = 15.0
+_MOST_ALONG_DURA_ML = 15.0
 _CONVEXITY = (2, 48)
 _POSTERIOR = (-86, -50)  # degrees behind straight to the side
 
@@ -61,7 +62,8 @@ def choose_site(rng: np.random.Generator, lesion: Lesion) -> Site:
     draw = rng.random()
     jitter = rng.normal(0, 3.0, 3)
     if lesion.subtype == "subdural":
-        return Site(lesion, point, normal, "convexity" if draw < 0.75 else "falx" if draw < 0.9 else "tentorium")
+        along_dura = draw >= 0.7 and lesion.volume_ml < _MOST_ALONG_DURA_ML
+        return Site(lesion, point, normal, ("falx" if draw < 0.88 else "tentorium") if along_dura else "convexity")
     if lesion.subtype == "subarachnoid" and draw < 0.4 and lesion.volume_ml < 2.5:
         x, y, z = _CISTERNS[int(draw / 0.4 * len(_CISTERNS))]
         return Site(lesion, (side * x, y, z), normal, "cistern")
@@ -85,10 +87,13 @@ def _direction(rng: np.random.Generator, side: float, lesion: Lesion) -> Point:
     where, across, up = rng.random(3)
     azimuth = -75 + across * (62 + 75)  # 0 is straight to the side, positive in front
     low, high = next(heights for share, heights in _HEIGHTS if where <= share)
-    if high < 0 and lesion.subtype == "epidural" and lesion.volume_ml < _MOST_POSTERIOR_ML:
+    small = lesion.volume_ml < _MOST_POSTERIOR_ML
+    if high < 0 and lesion.subtype == "epidural" and small:
         azimuth = _POSTERIOR[0] + across * (_POSTERIOR[1] - _POSTERIOR[0])
     elif high < 0:
         low, high = _HEIGHTS[0][1]
+    if not small:
+        low = max(low, -8)
     if lesion.subtype == "subdural":
         low, high = _CONVEXITY
     azimuth, height = np.radians(azimuth), np.radians(low + up * (high - low))
