@@ -314,15 +314,15 @@ def scaling(counts=(100, 300, 1000), size=64):
 
 
 def cost(count=8):
-    """Print seconds a patient and the memory of the process."""
+    """Print seconds of one core a patient, and the memory of the process."""
     from ichflow.phantom import patient_numbers
 
     cv2.setNumThreads(1)
     seconds, slices = [], []
     for number in patient_numbers(count):
-        started = time.perf_counter()
+        started = time.process_time()
         one = made(number)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
         slices.append(len(one.hu))
     a_slice = sum(seconds) / sum(slices)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
