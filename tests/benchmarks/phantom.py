@@ -1,7 +1,7 @@
 """The phantom beside published figures: pictures for the docs, and what it costs and how hard it is.
 
-Run ``python tests/benchmarks/phantom.py sheet distributions hardness cost``, or any of the four. The first two write
-``docs/phantom.png`` and ``docs/phantom-distributions.png``; the others print.
+Run ``python tests/benchmarks/phantom.py sheet distributions hardness cost scaling``, or any of the five. The first two
+write ``docs/phantom.png`` and ``docs/phantom-distributions.png``; the others print.
 """
 
 import argparse
@@ -21,11 +21,11 @@ SEED = 1
 _HEALTHY = "051"
 _LEVELS = (4, 8, 13, 17, 19, 22, 25, 29)
 _BLEEDS = (
-    ("069", "epidural"),
+    ("187", "epidural"),
     ("097", "subdural"),
-    ("186", "subdural"),
-    ("150", "subdural"),
-    ("142", "subarachnoid"),
+    ("115", "subdural"),
+    ("691", "subdural"),
+    ("071", "subarachnoid"),
     ("157", "intraparenchymal"),
     ("106", "intraventricular"),
     ("094", "epidural"),
@@ -44,14 +44,16 @@ _PUBLISHED = {
 }
 _PATIENTS_WITH = {"epidural": 21, "intraparenchymal": 16, "subarachnoid": 7, "intraventricular": 5, "subdural": 4}
 _BLEEDING = 36
+_LEAST_VOXELS = 15  # of a connected lesion in the published table, at 512 pixels; here at 256
 _TOTAL_ML = (2.8, 6.5, 14.6)  # quartiles of a patient's blood
+_NOISE_SCANS = ("049", "053", "056", "057", "066", "067", "070", "075")
 _NOISE = (3.1, 3.8, 4.7)  # 5 %, median and 95 % of scans
 
 
 def main():
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    tasks = {"sheet": sheet, "distributions": distributions, "hardness": hardness, "cost": cost}
+    tasks = {"sheet": sheet, "distributions": distributions, "hardness": hardness, "cost": cost, "scaling": scaling}
     parser.add_argument("tasks", nargs="+", choices=tasks)
     for task in parser.parse_args().tasks:
         tasks[task]()
@@ -114,7 +116,7 @@ def distributions():
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    drawn = _drawn(600)
+    drawn = _drawn(6000)
     scans = _scans(44)
     figure, axes = plt.subplots(3, 3, figsize=(11, 9), layout="constrained")
     for axis, subtype in zip(axes.flat[:5], _PUBLISHED, strict=True):
@@ -141,21 +143,29 @@ def _drawn(count):
 
 
 def _scans(count):
-    """Measure, on images, the mean HU of each subtype of a patient, and its slices where it is a single lesion."""
+    """Measure, on images, mean HU and number of slices of connected lesions as they are marked."""
     from ichflow import dataset
     from ichflow.phantom import has_hemorrhage, patient_numbers
+    from scipy import ndimage
 
     found = {subtype: [] for subtype in _PUBLISHED}
     for number in patient_numbers(3 * count):
         if not has_hemorrhage(number, 0.5):
             continue
         one = made(number, size=256)
-        for lesion, label in zip(dataset.SUBTYPES, range(1, 6), strict=True):
-            own = one.mask & (one.label_map == label)
-            if own.any():  # the table of SAH is of medians, too
-                hu = (np.median if lesion == "subarachnoid" else np.mean)(one.hu[own])
-                single = sum(other.subtype == lesion for other in one.lesions) == 1
-                found[lesion].append((hu, one.findings[:, label - 1].sum() if single else np.nan))
+        pieces, count = ndimage.label(one.mask, np.ones((3, 3, 3)))
+        for piece in (pieces == i for i in range(1, count + 1)):
+            blood = np.bincount(one.label_map[piece], minlength=6)[1:6]
+            if piece.sum() <= _LEAST_VOXELS or not blood.any():
+                continue
+            lesion = dataset.SUBTYPES[int(blood.argmax())]
+            # The table of SAH is of medians, too
+            hu = (np.median if lesion == "subarachnoid" else np.mean)(one.hu[piece])
+            found[lesion].append((hu, piece.any((1, 2)).sum()))
+    for lesion, values in found.items():
+        mean, slices = np.mean(values, axis=0)
+        deviation = np.std([value[0] for value in values])
+        print(f"{lesion}: {len(values)} connected, {mean:.1f} ± {deviation:.1f} HU, {slices:.1f} slices")
     return found
 
 
@@ -205,67 +215,114 @@ def _density_and_slices(axis, scans):
 
 
 def _noise(axis):
-    from scipy import ndimage
-
-    levels = []
-    for number in ("049", "053", "056", "057", "066", "067", "070", "075"):
-        one = made(number, hemorrhage=False)
-        inside = np.isin(one.label_map, (6, 7, 8))
-        index = int(np.argmax(inside.sum((1, 2)))) + 2
-        core = ndimage.binary_erosion(inside[index], iterations=14)
-        plane = one.hu[index].astype(float)
-        values = (plane - ndimage.gaussian_filter(plane, 6))[core]
-        levels.append(1.4826 * np.median(np.abs(values - np.median(values))))
+    levels, correlations = zip(*(_noise_of(number) for number in _NOISE_SCANS), strict=True)
     axis.plot(np.zeros(len(levels)), levels, "o", color="C0")
     axis.errorbar(1, _NOISE[1], [[_NOISE[1] - _NOISE[0]], [_NOISE[2] - _NOISE[1]]], fmt="o", color="C1")
-    axis.set_xticks((0, 1), ("phantom\n8 scans", "CT-ICH\n38 scans, 5–95 %"))
+    axis.set_xticks((0, 1), (f"phantom\n{len(levels)} scans", "CT-ICH\n38 scans, 5–95 %"))
     axis.set(title="noise in the brain", ylabel="SD, HU", xlim=(-0.6, 1.6), ylim=(0, 6))
+    print(f"noise: {np.mean(levels):.2f} HU, autocorrelation {np.round(np.mean(correlations, axis=0), 2)}")
 
 
-def hardness(count=44):
+def _noise_of(number):
+    """Return robust SD (HU) and autocorrelation at 1, 2 and 4 px of the difference to a 6-px Gaussian in the brain."""
+    from scipy import ndimage
+
+    one = made(number, hemorrhage=False)
+    inside = np.isin(one.label_map, (6, 7, 8))
+    index = int(np.argmax(inside.sum((1, 2)))) + 2
+    core = ndimage.binary_erosion(inside[index], iterations=14)
+    shown = np.round(np.clip(one.hu[index] / 80, 0, 1) * 255) * (80 / 255)  # the published figures are of renderings
+    noise = shown - ndimage.gaussian_filter(shown, 6)
+    values = noise[core]
+    noise -= values.mean()
+    level = 1.4826 * np.median(np.abs(values - np.median(values)))
+    return level, [
+        (noise[:, :-lag] * noise[:, lag:])[core[:, :-lag] & core[:, lag:]].mean() / values.var() for lag in (1, 2, 4)
+    ]
+
+
+def hardness(count=60):
     """Print what a threshold and the mean intensity make of the phantom, at the real size."""
     from ichflow import baselines
     from ichflow.phantom import patient_numbers
-    from scipy import stats
 
-    dice, means, there, patients, bleeding, marked, voxels = [], [], [], [], [], 0, 0
+    dice, slices, marked, voxels = [], [], 0, 0
     for number in patient_numbers(count):
         one = made(number)
         marked, voxels = marked + int(one.mask.sum()), voxels + one.mask.size
-        pixel_mm = one.spacing_mm[0]
         if one.mask.any():
+            pixel_mm = one.spacing_mm[0]
             found = baselines.probabilities("threshold", one.hu, hu_range=(50, 90), pixel_mm=pixel_mm) > 0.5
             dice.append(2 * (found & one.mask).sum() / (found.sum() + one.mask.sum()))
-        own = []
-        for plane, truth in zip(one.hu, one.mask, strict=True):
-            tissue = plane[baselines.intracranial(plane, pixel_mm) & (plane > -20) & (plane < 120)]
-            if tissue.size * pixel_mm**2 > 2000:
-                own.append(tissue.mean())
-                there.append(truth.any())
-        means += own
-        patients.append(np.mean(own))
-        bleeding.append(one.mask.any())
-
-    def auroc(values, labels):
-        values, labels = np.array(values), np.array(labels)
-        with_bleed, without = values[labels], values[~labels]
-        return stats.mannwhitneyu(with_bleed, without).statistic / (with_bleed.size * without.size)
-
+        slices.append(_intensities(one))
     print(f"{count} patients, {len(dice)} with hemorrhage; foreground {100 * marked / voxels:.3f} % of all voxels")
     print(f"threshold 50 to 90 HU: Dice a patient {np.mean(dice):.3f} mean, {np.median(dice):.3f} median")
-    print(f"mean intensity: AUROC {auroc(means, there):.3f} of slices, {auroc(patients, bleeding):.3f} of patients")
+    for name, column in (("soft tissue within the skull", 0), ("all within the skull", 1)):
+        pooled, low, high = _pooled([(one[:, column], one[:, 2] > 0) for one in slices])
+        apart = [_auroc(one[:, column], one[:, 2] > 0) for one in slices if 0 < (one[:, 2] > 0).mean() < 1]
+        patients = _auroc([one[:, column].mean() for one in slices], [one[:, 2].any() for one in slices])
+        print(
+            f"mean of {name}, AUROC: {pooled:.3f} over slices ({low:.2f} to {high:.2f}), "
+            f"{np.mean(apart):.3f} within a patient, {patients:.3f} over patients"
+        )
+
+
+def _intensities(one):
+    """Return, of each slice with 20 cm² of cranial cavity: mean HU of soft tissue, of everything, and if it bleeds."""
+    from ichflow import baselines
+
+    pixel_mm, found = one.spacing_mm[0], []
+    for plane, labels, mask in zip(one.hu, one.label_map, one.mask, strict=True):
+        inside = baselines.intracranial(plane, pixel_mm)
+        tissue = inside & (plane > -20) & (plane < 120)
+        if ((labels > 0) & (labels < 9)).sum() * pixel_mm**2 >= 2000 and tissue.any():
+            found.append((plane[tissue].mean(), plane[inside].mean(), mask.any()))
+    return np.array(found, float)
+
+
+def _auroc(values, labels):
+    from scipy import stats
+
+    values, labels = np.asarray(values), np.asarray(labels)
+    with_bleed, without = values[labels], values[~labels]
+    return stats.mannwhitneyu(with_bleed, without).statistic / (with_bleed.size * without.size)
+
+
+def _pooled(patients, draws=500):
+    """Return the AUROC over all slices, and its 95 % interval by a bootstrap of patients."""
+    rng = np.random.default_rng(SEED)
+
+    def auroc(chosen):
+        return _auroc(*(np.concatenate(column) for column in zip(*chosen, strict=True)))
+
+    drawn = [auroc([patients[i] for i in rng.integers(len(patients), size=len(patients))]) for _ in range(draws)]
+    return auroc(patients), *np.percentile(drawn, (2.5, 97.5))
+
+
+def scaling(counts=(100, 300, 1000), size=64):
+    """Print seconds and memory of one process that makes many small patients, one after another."""
+    from ichflow.phantom import patient_numbers
+
+    cv2.setNumThreads(1)
+    started = time.process_time()
+    for made_so_far, number in enumerate(patient_numbers(max(counts)), 1):
+        made(number, size=size)
+        if made_so_far in counts:
+            seconds = time.process_time() - started
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+            print(f"{made_so_far} patients, {size} × {size}: {seconds:.0f} s, {peak:.2f} GB at most", flush=True)
 
 
 def cost(count=8):
-    """Print seconds a patient and the memory of the process."""
+    """Print seconds of one core a patient, and the memory of the process."""
     from ichflow.phantom import patient_numbers
 
     cv2.setNumThreads(1)
     seconds, slices = [], []
     for number in patient_numbers(count):
-        started = time.perf_counter()
+        started = time.process_time()
         one = made(number)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
         slices.append(len(one.hu))
     a_slice = sum(seconds) / sum(slices)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -1,10 +1,14 @@
 """The phantom: who is in it, what is in a patient, and that its folder is CT-ICH's to the byte and quirk."""
 
 import csv
+import hashlib
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import nibabel as nib
 import numpy as np
 import pytest
@@ -133,6 +137,28 @@ def test_a_patient_is_the_same_each_time_and_differs_from_others():
     np.testing.assert_array_equal(first.label_map, again.label_map)
     assert first.hu.shape != other.hu.shape or (first.hu != other.hu).any()
     assert first.hu.shape != seed.hu.shape or (first.hu != seed.hu).any()
+
+
+def digest(patient, threads=1):
+    """Make a small patient and return a digest of all its voxels."""
+    cv2.setNumThreads(threads)
+    made = make_patient(patient, seed=SEED, hemorrhage=True, size=64)
+    return hashlib.sha256(b"".join(a.tobytes() for a in (made.hu, made.label_map, made.mask))).hexdigest()
+
+
+def test_a_patient_does_not_depend_on_others_or_on_the_number_of_cores():
+    """071 alone, on many threads, and in one of several processes that make its neighbors, too."""
+    before = cv2.getNumThreads()
+    try:
+        alone, threaded = digest("071"), digest("071", threads=8)
+    finally:
+        cv2.setNumThreads(before)
+    neighbors = [*patient_numbers(16)[10:], *patient_numbers(1000)[-2:]]
+    with ProcessPoolExecutor(3, get_context("spawn")) as pool:
+        among_others = dict(zip(neighbors, pool.map(digest, neighbors), strict=True))
+    assert alone == threaded == among_others["071"]
+    assert len(set(among_others.values())) == len(neighbors)
+    assert patient_numbers(1000)[: len(patient_numbers(20))] == patient_numbers(20)
 
 
 def test_the_field_of_view_does_not_depend_on_the_size():

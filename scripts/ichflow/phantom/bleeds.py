@@ -26,11 +26,23 @@ _MOST_THICK = {"epidural": 5.0, "subdural": 3.2}  # mm, over the square root of 
 _SHIFT_ML = 9.0  # volume from which the midline moves
 _SHIFT_MM_PER_ML = 0.18
 _MOST_SHIFT_MM = 13.0
+_CUT_OFF = 1.06  # chords of the annotator's polygons lie inside round outlines; blood in sulci is wide of them anyway
 _NOWHERE = np.float32(-99)
 # Hounsfield units that a mask's mean loses to its edges, by subtype
-_THIN_HU = {"intraventricular": 6.0, "intraparenchymal": 5.5, "subarachnoid": 9.0, "epidural": -1.0, "subdural": -2.0}
-_CONTUSIONS: tuple[Point, ...] = ((30, 48, -6), (46, 14, -26), (56, -8, -14), (24, 58, 6), (58, -30, 2), (44, 30, 14))
-_DEEP: tuple[Point, ...] = ((25, 2, 2), (12, -18, 8), (27, -4, 10))
+_THIN_HU = {"intraventricular": 6.5, "intraparenchymal": 7.5, "subarachnoid": 10.5, "epidural": 1.0, "subdural": 0.0}
+_CONTUSIONS: tuple[Point, ...] = (
+    *((30, 48, -6), (46, 14, -26), (56, -8, -14), (24, 58, 6), (58, -30, 2), (44, 30, 14)),
+    *((10, 46, -12), (50, -14, -32), (15, 8, 58), (16, -38, 60)),
+)
+_DEEP: tuple[Point, ...] = ((25, 2, 2), (12, -18, 8), (27, -4, 10), (24, -66, -36), (2, -29, -31))
+_CISTERNS: tuple[Point, ...] = ((22, 6, -17), (22, 6, -17), (5, -4, -20), (16, -28, -9))
+# Share of the sites on the vault up to which, and lowest and highest (degrees above the middle of the head): at the
+# side, near the vertex, and in the posterior fossa
+_HEIGHTS = ((0.78, (-26, 46)), (0.92, (46, 76)), (1.0, (-38, -28)))
+_MOST_POSTERIOR_ML = 15.0
+_MOST_ALONG_DURA_ML = 15.0
+_CONVEXITY = (2, 48)
+_POSTERIOR = (-86, -50)  # degrees behind straight to the side
 
 
 @dataclass(frozen=True)
@@ -46,20 +58,15 @@ class Site:
 def choose_site(rng: np.random.Generator, lesion: Lesion) -> Site:
     """Choose where a lesion lies. The draws do not depend on the grid."""
     side = float(rng.choice((-1.0, 1.0)))
-    azimuth = np.radians(rng.uniform(-75, 62))  # 0 is straight to the side, positive in front
-    height = np.radians(rng.uniform(-14, 44) if lesion.subtype != "subarachnoid" else rng.uniform(-10, 60))
-    direction = (
-        side * float(np.cos(azimuth) * np.cos(height)),
-        float(np.sin(azimuth) * np.cos(height)),
-        float(np.sin(height)),
-    )
-    point, normal = on_vault(direction)
+    point, normal = on_vault(_direction(rng, side, lesion))
     draw = rng.random()
     jitter = rng.normal(0, 3.0, 3)
     if lesion.subtype == "subdural":
-        return Site(lesion, point, normal, "convexity" if draw < 0.75 else "falx" if draw < 0.9 else "tentorium")
-    if lesion.subtype == "subarachnoid" and draw < 0.35 and lesion.volume_ml < 2.5:
-        return Site(lesion, (side * 22, 6, -17), normal, "cistern")
+        along_dura = draw >= 0.7 and lesion.volume_ml < _MOST_ALONG_DURA_ML
+        return Site(lesion, point, normal, ("falx" if draw < 0.88 else "tentorium") if along_dura else "convexity")
+    if lesion.subtype == "subarachnoid" and draw < 0.4 and lesion.volume_ml < 2.5:
+        x, y, z = _CISTERNS[int(draw / 0.4 * len(_CISTERNS))]
+        return Site(lesion, (side * x, y, z), normal, "cistern")
     if lesion.subtype != "intraparenchymal":
         cast = lesion.subtype == "intraventricular" and draw < 0.25
         return Site(lesion, point, normal, "cast" if cast else "surface")
@@ -73,6 +80,28 @@ def choose_site(rng: np.random.Generator, lesion: Lesion) -> Site:
         inwards = 10 + 1.1 * radius + 8 * float(rng.random())
         center = tuple(p - inwards * n for p, n in zip(point, normal, strict=True))
     return Site(lesion, (float(center[0]), float(center[1]), float(center[2])), normal, "parenchyma")
+
+
+def _direction(rng: np.random.Generator, side: float, lesion: Lesion) -> Point:
+    """Draw a direction from the middle of the head to where such a lesion is found."""
+    where, across, up = rng.random(3)
+    azimuth = -75 + across * (62 + 75)  # 0 is straight to the side, positive in front
+    low, high = next(heights for share, heights in _HEIGHTS if where <= share)
+    small = lesion.volume_ml < _MOST_POSTERIOR_ML
+    if high < 0 and lesion.subtype == "epidural" and small:
+        azimuth = _POSTERIOR[0] + across * (_POSTERIOR[1] - _POSTERIOR[0])
+    elif high < 0:
+        low, high = _HEIGHTS[0][1]
+    if not small:
+        low = max(low, -8)
+    if lesion.subtype == "subdural":
+        low, high = _CONVEXITY
+    azimuth, height = np.radians(azimuth), np.radians(low + up * (high - low))
+    return (
+        side * float(np.cos(azimuth) * np.cos(height)),
+        float(np.sin(azimuth) * np.cos(height)),
+        float(np.sin(height)),
+    )
 
 
 def midline_shift(sites: list[Site], strength: float) -> tuple[float, Point]:
@@ -124,14 +153,17 @@ def _on_inner_table(
     site: Site, box: Box, half: float, space: Space, skull: Skull, uneven: Noise
 ) -> tuple[float, Floats]:
     """Find the thickness that gives a lens or a crescent its volume; return it and the level."""
-    depth = skull.depth[box.at]
+    depth, vault = skull.depth[box.at], skull.vault[box.at]
     profile = _lens(site, box, half) if site.lesion.subtype == "epidural" else _crescent(site, box, half)
     ragged = np.float32(0.4) * uneven.on(space.grid, box.at)
 
     def level(thick: float) -> Floats:
-        return np.minimum(np.float32(thick) * profile + ragged * min(1.0, thick / 6) - depth, profile * 8)
+        inner = np.float32(thick) * profile + ragged * min(1.0, thick / 6) - vault
+        return np.minimum(np.minimum(inner, profile * 8), depth + 2)  # the base only ends it
 
-    clear = share(depth - np.float32(_CLEAR_MM / space.head.unit_mm), 1.0)
+    # Near the vertex, slices cut the skull obliquely, and more blood shares its voxels with bone
+    hidden_mm = _CLEAR_MM + (1.8 * abs(site.normal[2]) if site.lesion.subtype == "epidural" else 0.0)
+    clear = share(depth - np.float32(hidden_mm / space.head.unit_mm), 1.0)
     return _fitted(level, 0.3, 70.0, space, site.lesion.volume_ml, clear)
 
 
@@ -141,7 +173,7 @@ def _lens(site: Site, box: Box, half: float) -> Floats:
     profile = 1 - (across / np.float32(1.2 * half)) ** 2 - (up / np.float32(half)) ** 2
     for here, there in zip(suture_planes(box.x, box.y, box.z), suture_planes(*_arrays(site.point)), strict=True):
         side = 1 if float(there[0]) > 0 else -1
-        profile = np.minimum(profile, (side * here - 1.5) / np.float32(8))
+        profile = np.minimum(profile, (side * here - 1.5) / np.float32(max(8.0, 0.6 * half)))
     return np.minimum(profile, (np.sign(site.point[0]) * box.x - 3) / 8)
 
 
@@ -266,7 +298,8 @@ def _along_dura(site: Site, space: Space, skull: Skull, brain: Brain, clouds: No
         profile = np.minimum(profile, brain.falx[box.at] / 6)
     else:
         distance = -brain.below[box.at]
-        profile = 1 - ((box.y - point[1]) / 40) ** 2 - ((side * box.x - 28) / 24) ** 2
+        wide = np.float32(np.clip((site.lesion.volume_ml / 10) ** (1 / 3), 0.4, 1))
+        profile = 1 - ((box.y - point[1]) / (40 * wide)) ** 2 - ((side * box.x - 28) / (24 * wide)) ** 2
     distance = np.where(distance > -0.3, distance, 99)
     allowed = np.minimum(skull.depth[box.at], 6)
 
@@ -289,7 +322,7 @@ def _fitted(
     """Find, by bisection, the size at which a level encloses a volume; return the size and the level."""
     cell_ml = space.grid.cell_ml
     edge = np.float32(1.2 * space.grid.coarse_mm / space.head.unit_mm)
-    weight = np.float32(1) if density is None else density
+    weight, volume_ml = (np.float32(1), volume_ml * _CUT_OFF) if density is None else (density, volume_ml)
     if allowed is not None:
         weight = weight * allowed
     middle = low

@@ -103,7 +103,7 @@ def build(
     """
     uneven = clouds.on(space.grid)
     unit = np.float32(1 / space.head.unit_mm)
-    middle = space.x + np.float32(0.9) * lumps.on(space.grid) + np.float32(0.12) * uneven
+    middle = space.x + np.float32(0.6) * lumps.on(space.grid) + np.float32(0.12) * uneven
     posterior = -space.y - np.float32(12)
     tent = _tentorium(space, middle) + np.float32(0.9) * lumps.on(space.grid) + np.float32(0.5) * uneven
     below = np.minimum(np.minimum(tent, behind_petrous(np.abs(space.x), space.y) - 1), posterior + 18)

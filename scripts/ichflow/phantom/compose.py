@@ -227,8 +227,18 @@ def _paint_bone(plane: _Plane, depth: Floats, edge: Floats, grain: Floats) -> Fl
     for suture in (scene.skull.coronal, scene.skull.lambdoid, scene.skull.sagittal):
         gap = open_mm - np.abs(plane.read(suture) + 1.1 * grain)
         hu -= share(gap, 0.8 * unit) * (hu - 120) * 0.75
+    if scene.space.head.fontanelle_mm:
+        hu -= share(_fontanelle(plane), 2 * unit) * (hu - 45)
     plane.paint(bone, hu, tissues.SKULL)
     return bone
+
+
+def _fontanelle(plane: _Plane) -> Floats:
+    """Distance inside the rhombus of membrane where coronal and sagittal suture meet."""
+    scene = plane.scene
+    half_length = np.float32(scene.space.head.fontanelle_mm / scene.space.head.unit_mm)
+    across, below = np.abs(plane.read(scene.space.x)), np.clip(40 - plane.read(scene.space.z), 0, None)
+    return half_length - np.abs(plane.read(scene.skull.coronal)) - 1.3 * across - below
 
 
 def _paint_cracks(plane: _Plane, bone: Floats) -> bool:
@@ -294,7 +304,7 @@ def _paint_brain(plane: _Plane, grain: Floats) -> Floats:
     fissure = np.float32(0.25 + 0.9 * head.sulcus_mm) * unit - np.abs(plane.read(brain.middle))
     within = np.maximum(within, np.minimum(fissure, plane.read(brain.fissure)))
     cortex = share(within + np.float32(_CORTEX_MM) * unit, 2.0)
-    plane.hu[:] = tissues.WHITE_HU + cortex * (tissues.GRAY_HU - tissues.WHITE_HU) + np.float32(0.5) * grain
+    plane.hu[:] = head.white_hu + cortex * (tissues.GRAY_HU - head.white_hu) + np.float32(0.5) * grain
     plane.labels[:] = tissues.BRAIN
     csf = share(within, plane.edge)
     below = plane.read(brain.below)
@@ -330,7 +340,7 @@ def _paint_ventricles(plane: _Plane) -> None:
 def _paint_dura(plane: _Plane) -> None:
     brain, unit = plane.scene.brain, np.float32(1 / plane.scene.space.head.unit_mm)
     middle = np.abs(plane.read(brain.middle))
-    falx = np.minimum(np.float32(0.55) * unit - middle, plane.read(brain.falx))
+    falx = np.minimum(np.float32(0.75) * unit - middle, plane.read(brain.falx))
     plane.paint(share(falx, plane.edge), tissues.DURA_HU, tissues.DURA)
     tent = np.minimum(np.float32(0.5) * unit - np.abs(plane.read(brain.tent)), plane.read(brain.leaf))
     plane.paint(share(tent, plane.edge), tissues.DURA_HU, tissues.DURA)

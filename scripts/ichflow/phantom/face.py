@@ -8,9 +8,10 @@ import numpy as np
 from ichflow.phantom import tissues
 from ichflow.phantom.fields import Floats, Noise, smooth_max
 from ichflow.phantom.head import Space
-from ichflow.phantom.shapes import Ball, Part, Point, chain, ellipsoid, mirrored
+from ichflow.phantom.shapes import Ball, Box, Part, Point, chain, ellipsoid, mirrored
 from ichflow.phantom.skull import Skull
 
+_ORBITS_Z = -34
 _MANDIBLE = ((50, -6, -56, 4), (53, -4, -80, 5), (47, 12, -104, 6), (26, 52, -116, 6.5), (0, 68, -117, 7))
 _CORONOID = ((51, 3, -60, 3.2), (53, 4, -78, 3.8), (51, 8, -94, 3.8))
 _MAXILLARY_SINUS = ((29, 62, -63, 12), (34, 48, -60, 15), (34, 34, -62, 11))
@@ -29,6 +30,26 @@ class Surface:
     fat: Floats
 
 
+class _Stretched(Space):
+    """A child's space with the coordinates of a grown-up's face, so that the face is drawn shorter below the orbits."""
+
+    def __init__(self, space: Space) -> None:
+        self.head, self.grid = space.head, space.grid
+        in_front = np.clip((space.y + 20) / 25, 0, 1)
+        below_orbits = np.clip(_ORBITS_Z - space.z, 0, None)
+        self.x, self.y = space.x, space.y
+        self.z = space.z - np.float32(1 / space.head.face - 1) * in_front * below_orbits
+
+    def box(self, low: Point, high: Point) -> Box | None:
+        """Return the window that holds a cuboid of these coordinates: its top may lie higher than they say."""
+        top = max(high[2], _ORBITS_Z - (_ORBITS_Z - high[2]) * self.head.face)
+        return super().box(low, (high[0], high[1], top))
+
+
+def _face_space(space: Space) -> Space:
+    return _Stretched(space) if space.head.face < 1 else space
+
+
 def surface(space: Space, skull: Skull, lumps: Noise, swelling: Floats | None) -> Surface:
     """Return the head's surface: vault and scalp, face, nose and ears.
 
@@ -43,6 +64,7 @@ def surface(space: Space, skull: Skull, lumps: Noise, swelling: Floats | None) -
     swelling
         What a swelling adds to the scalp's thickness, head units, or None.
     """
+    space = _face_space(space)
     unit = np.float32(1 / space.head.unit_mm)
     uneven = lumps.on(space.grid)
     x, y, z = space.x, space.y, space.z
@@ -69,6 +91,7 @@ def surface(space: Space, skull: Skull, lumps: Noise, swelling: Floats | None) -
 
 def parts(space: Space, skull: Skull, cells: Noise, rng: np.random.Generator) -> list[Part]:
     """Return the structures of face, skull base and neck, in the order in which they are painted over each other."""
+    space = _face_space(space)
     made: list[Part] = []
     for side in (-1, 1):
         made += _muscles(space, side)

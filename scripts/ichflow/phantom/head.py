@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ichflow.phantom import tissues
 from ichflow.phantom.fields import SLICE_MM, Grid
 from ichflow.phantom.shapes import Ball, Box, Part, Point, bounds, chain, ellipsoid
 
@@ -17,6 +18,7 @@ BACK, FRONT = -104.0, 72.0  # y of its ends
 _PIXEL_MM = (0.314, 0.479)  # range in CT-ICH, at 512 pixels
 _FULL_SIZE = 512
 _ADULT_AGE = 16.0
+_UNMYELINATED_HU = 8.0  # by which a newborn's white matter is darker than a grown-up's
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Head:
     sulcus_mm: float  # half width of a sulcus at the surface
     ventricle: float  # factor on the radii of the ventricles
     suture_mm: float  # half width
+    fontanelle_mm: float  # half length of the anterior fontanelle; 0 once it is closed
+    white_hu: float  # white matter, which myelin makes denser
+    face: float  # height below the orbits, relative to a grown-up's
     pneumatized: float  # factor on the sinuses' radii, 0 to 1
     blood_hu: float  # of the venous sinuses
     rotation: NDArray[np.float64]  # scan to head, 3 × 3
@@ -90,6 +95,9 @@ def draw_head(rng: np.random.Generator, *, age_years: float, sex: str, slices: i
         sulcus_mm=float(np.clip(0.4 + 0.9 * atrophy, 0.28, 1.5)),
         ventricle=float(np.clip(0.72 + 0.62 * atrophy + rng.normal(0, 0.1), 0.5, 1.7)),
         suture_mm=0.35 + 1.9 * float(np.exp(-age_years / 0.8)),
+        fontanelle_mm=float(17 * np.clip(1 - age_years / 1.5, 0, 1)),
+        white_hu=tissues.WHITE_HU - _UNMYELINATED_HU * float(np.exp(-age_years / 0.7)),
+        face=float(1 - 0.38 * (1 - child) ** 1.5),
         pneumatized=float(np.clip(0.25 + 0.75 * child**0.7 + rng.normal(0, 0.1), 0.2, 1.15)),
         blood_hu=float(np.clip(rng.normal(54, 5), 44, 68)),
         rotation=_rotation(*turn),

@@ -80,24 +80,27 @@ def draw_subtypes(patient: str) -> list[str]:
 
 
 def draw_lesions(rng: np.random.Generator, subtypes: Sequence[str]) -> list[Lesion]:
-    """Draw one lesion or more of each subtype, at most ``MOST_LESIONS`` in all; the largest first."""
-    drawn = [
-        _draw_lesion(rng, subtype)
-        for subtype in subtypes
-        for _ in range(1 + int(rng.poisson(DISTRIBUTIONS[subtype].more)))
-    ]
+    """Draw one lesion or more of each subtype, at most ``MOST_LESIONS`` in all; the largest first.
+
+    The lesions of a patient share out the ranks of their volumes among each other: of two, one is in the upper half of
+    its subtype and one in the lower. So whoever has several has a large one with satellites, as patients' totals in
+    CT-ICH tell, while every subtype keeps its distribution of volumes.
+    """
+    each = [subtype for subtype in subtypes for _ in range(1 + int(rng.poisson(DISTRIBUTIONS[subtype].more)))]
+    ranks = (rng.permutation(len(each)) + rng.random(len(each))) / max(len(each), 1)
+    drawn = [_draw_lesion(rng, subtype, float(rank)) for subtype, rank in zip(each, ranks, strict=True)]
     return sorted(drawn, key=lambda lesion: -lesion.volume_ml)[:MOST_LESIONS]
 
 
-def draw_volume(rng: np.random.Generator, subtype: str) -> float:
-    """Draw a volume (mL) by the quantiles of the subtype, between which its logarithm is interpolated."""
+def volume_at(rank: float, subtype: str) -> float:
+    """Return the volume (mL) below which a share ``rank`` of a subtype's lesions lies; logarithms are interpolated."""
     logarithms = np.log(DISTRIBUTIONS[subtype].volumes_ml)
-    return float(np.exp(np.interp(rng.random(), QUANTILES, logarithms)))
+    return float(np.exp(np.interp(rank, QUANTILES, logarithms)))
 
 
-def _draw_lesion(rng: np.random.Generator, subtype: str) -> Lesion:
+def _draw_lesion(rng: np.random.Generator, subtype: str, rank: float) -> Lesion:
     distribution = DISTRIBUTIONS[subtype]
-    volume_ml = draw_volume(rng, subtype)
+    volume_ml = volume_at(rank, subtype)
     chronic = bool(rng.random() < distribution.chronic)
     fresh = np.clip(rng.normal(*distribution.hu), distribution.lowest_hu, 88)
     old = np.clip(rng.normal(*_CHRONIC_HU), 12, 33)

@@ -100,7 +100,7 @@ def make_patient(patient: str, *, seed: int, hemorrhage: bool, size: int) -> Pha
     painted = paint(scene)
     hu = scanner.scan(machine_stream, painted.hu, head, grid, machine)
     _hide_face(machine_stream, hu, scene, machine.hide)
-    mask, findings = _annotated(painted, scene.bleeds, grid)
+    mask, findings = _annotated(painted, scene.bleeds, grid, machine.blur_mm / grid.pixel_mm)
     return PhantomPatient(
         patient=patient,
         hu=hu,
@@ -192,12 +192,15 @@ def _scene(rng: np.random.Generator, space: Space, injury: _Injury) -> tuple[Sce
     return scene, [injury.sites[i].lesion for i in order], shift_mm
 
 
-def _annotated(painted: Painted, made: list[Bleed], grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _annotated(
+    painted: Painted, made: list[Bleed], grid: Grid, blur_px: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the annotator's mask, and which subtype is drawn on which slice."""
     mask = np.zeros(grid.shape, np.bool_)
     findings = np.zeros((grid.slices, len(SUBTYPES)), np.bool_)
     for bleed, marked in zip(made, painted.marked, strict=True):
-        drawn = annotate.polygons(marked, grid.shape, _CUT_IN_FLUID if bleed.in_fluid else _CUT)
+        seen = annotate.visible(marked, painted.hu, blur_px)
+        drawn = annotate.polygons(seen, grid.shape, _CUT_IN_FLUID if bleed.in_fluid else _CUT)
         mask |= drawn
         findings[:, bleed.label - 1] |= drawn.any((1, 2))
     return mask, findings

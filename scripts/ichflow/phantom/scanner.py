@@ -11,8 +11,10 @@ from ichflow.phantom.head import BACK, Head
 
 # With the texture of the brain itself, real scans measure 3.8 HU (5th to 95th percentile of scans 3.1 to 4.7), and
 # an autocorrelation of 0.81, 0.44, 0.06 at 1, 2, 4 px of the 512 grid.
-NOISE_HU = (2.8, 0.3)
-_NOISE_SIGMA_PX = 0.88  # on the 512 grid: autocorrelation exp(-r² / 4σ²)
+NOISE_HU = (2.9, 0.3)
+_NOISE_SIGMA_PX = 1.05  # on the 512 grid
+_RAMP, _RAMP_SIGMAS = 0.8, 2.5  # filtered back-projection has little noise of long waves
+_CALIBRATION = 0.0017  # standard deviation of the error of the attenuation: brains of real scans are at 32 to 39 HU
 _BLUR_MM = (0.42, 0.6)
 _REST_HU = 190.0
 _BEAM_HU = 9.0
@@ -26,11 +28,12 @@ class Machine:
     """How one scan was made.
 
     ``noise_hu``: standard deviation. ``blur_mm``: of the kernel. ``moved``: first and last slice and shift (mm) of a
-    motion; ``streaks``: how strong streaks from dense things are, 0 to 1. ``hide``: ``""``, ``"streaks"`` or
-    ``"blocks"`` over the face.
+    motion; ``calibration``: relative error of the attenuation; ``streaks``: how strong streaks from dense things are,
+    0 to 1. ``hide``: ``""``, ``"streaks"`` or ``"blocks"`` over the face.
     """
 
     noise_hu: float
+    calibration: float
     blur_mm: float
     beam: float
     moved: tuple[int, int, float, float]
@@ -46,7 +49,8 @@ def draw_machine(rng: np.random.Generator, slices: int) -> Machine:
     shift = rng.uniform(1.0, 3.0, 2) * rng.choice((-1, 1), 2)
     hide = "" if rng.random() < 0.3 else "streaks" if rng.random() < 0.6 else "blocks"
     return Machine(
-        noise_hu=float(np.clip(rng.normal(*NOISE_HU), 2.3, 3.9)),
+        noise_hu=float(np.clip(rng.normal(*NOISE_HU), 2.4, 4.0)),
+        calibration=float(np.clip(rng.normal(0, _CALIBRATION), -0.004, 0.004)),
         blur_mm=float(rng.uniform(*_BLUR_MM)),
         beam=float(rng.uniform(0.4, 1.4)),
         moved=(start, start + int(rng.integers(2, 5)), float(shift[0]), float(shift[1]))
@@ -91,6 +95,7 @@ def scan(rng: np.random.Generator, hu: Floats, head: Head, grid: Grid, machine: 
         seen = _in_motion(seen, index, grid, machine)
         noise = _unit_noise(rng, true.shape, sigma)
         seen += np.float32(machine.noise_hu) * louder * noise
+        seen += np.float32(machine.calibration) * (seen + 1000)
         scanned[index] = np.clip(np.rint(seen), _LOWEST_HU, _HIGHEST_HU)
     return scanned
 
@@ -133,11 +138,17 @@ def _blurred(plane: Floats, sigma_px: float) -> Floats:
 
 
 def _unit_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) -> Floats:
-    """Smooth white noise by a Gaussian, and bring it back to a standard deviation of 1."""
-    taps = np.exp(-0.5 * (np.arange(-5, 6) / sigma_px) ** 2)
-    taps /= np.sqrt((taps**2).sum())
+    """Filter white noise as kernel and ramp do, by a difference of Gaussians; its standard deviation is 1."""
+    narrow, wide = (_gaussian(sigma_px * factor) for factor in (1.0, _RAMP_SIGMAS))
+    overlap = (narrow @ narrow) ** 2 - 2 * _RAMP * (narrow @ wide) ** 2 + (_RAMP * (wide @ wide)) ** 2
     white = rng.standard_normal(shape, dtype=np.float32)
-    return np.asarray(cv2.sepFilter2D(white, -1, taps, taps, borderType=cv2.BORDER_REFLECT_101), np.float32)
+    fine, coarse = (cv2.sepFilter2D(white, -1, g, g, borderType=cv2.BORDER_REFLECT_101) for g in (narrow, wide))
+    return np.asarray((fine - np.float32(_RAMP) * coarse) / np.float32(np.sqrt(overlap)), np.float32)
+
+
+def _gaussian(sigma_px: float) -> Floats:
+    taps = np.exp(-0.5 * (np.arange(-8, 9) / sigma_px) ** 2)
+    return np.asarray(taps / taps.sum(), np.float32)
 
 
 def _noise_profile(grid: Grid) -> Floats:

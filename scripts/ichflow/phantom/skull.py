@@ -28,12 +28,14 @@ _CANAL = ((0, -44, -58, 16.0), (0, -45, -72, 12.0), (0, -46, -190, 9.5))
 class Skull:
     """The skull on the coarse grid; float32 (thin slice, row, column), head units.
 
-    ``depth``: distance below the inner table, negative outside. ``thickness``: of the bone. ``outer``: distance below
-    the outer surface of the vault, which goes on through face and neck. ``coronal``, ``lambdoid``: signed distance
-    from the planes of these sutures; ``sagittal``: distance from that suture.
+    ``depth``: distance below the inner table, negative outside; ``vault``: the same as if there were no base.
+    ``thickness``: of the bone. ``outer``: distance below the outer surface of the vault, which goes on through face and
+    neck. ``coronal``, ``lambdoid``: signed distance from the planes of these sutures; ``sagittal``: distance from that
+    suture.
     """
 
     depth: Floats
+    vault: Floats
     thickness: Floats
     outer: Floats
     coronal: Floats
@@ -69,7 +71,7 @@ def build(space: Space, lumps: Noise, clouds: Noise) -> Skull:
     coronal, lambdoid = suture_planes(x, y, z)
     beyond = np.maximum(np.maximum(coronal, -lambdoid), np.maximum(40 - z, 0))
     sagittal = np.abs(x + np.float32(0.5) * uneven) + 4 * beyond
-    return Skull(depth, thickness, vault + wall, coronal, lambdoid, sagittal)
+    return Skull(depth, vault, thickness, vault + wall, coronal, lambdoid, sagittal)
 
 
 def on_vault(direction: Point) -> tuple[Point, Point]:
