@@ -41,6 +41,8 @@ class SliceStore:
         bool (slice,), whether the slice has a hemorrhage.
     owner
         int64 (slice,), which shard the slice is from.
+    sources
+        Patient to SHA-256 of the files that the shard was made from, by role.
     """
 
     def __init__(self, paths: Sequence[str | Path], size: int, scratch: str | Path) -> None:
@@ -48,8 +50,10 @@ class SliceStore:
         # Without a name, so that a kill leaves no patient's slices behind
         self._hu, self._mask = (TemporaryFile(dir=scratch) for _ in range(2))  # noqa: SIM115
         positive: list[NDArray[np.bool_]] = []
+        self.sources: dict[str, dict[str, str]] = {}
         for path in paths:
             shard = shards.read(path)
+            self.sources[shard.info.patient] = shard.info.sources
             self._hu.write(np.rint(grid.resize_area(shard.hu, size)).astype(np.int16).tobytes())
             self._mask.write(grid.shrink_labels(shard.mask, size).tobytes())
             positive.append(shard.has_hemorrhage)

@@ -152,10 +152,11 @@ def _training(sources: Sources) -> Section:
 
 def _trainings(paths: Sequence[str]) -> Table:
     facts = [read_json(path) for path in paths]
-    columns = ("model", "fold", "parameters", "epochs", "best_epoch", "seconds", "backend")
+    columns = ("model", "fold", "parameters", "epochs", "best_epoch", "seconds", "precision", "backend")
     rows = [{key: fact[key] for key in columns} for fact in facts]
     for row, fact in zip(rows, facts, strict=True):
         row |= {f"{part}_patients": len(fact["patients"][part]) for part in ("train", "validation")}
+        row |= {"threshold": fact["threshold"]["used"], "validation_threshold": fact["threshold"]["validation"]}
     return report.table(pd.DataFrame(rows), "Trainings")
 
 

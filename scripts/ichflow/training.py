@@ -69,7 +69,7 @@ def train(
     IchflowError
         A part has no slice, none of the training slices has a hemorrhage, or the loss is no number.
     """
-    _make_repeatable(recipe.seed)
+    make_repeatable(recipe.seed)
     parts: dict[str, Batches] = {}
     for name, paths in (("training", training), ("validation", validation)):
         store = SliceStore(paths, recipe.size, scratch)
@@ -88,6 +88,7 @@ def train(
         "best_epoch": course.best_epoch,
         "epochs": len(course.rows),
         "threshold": _threshold(recipe, best, parts["validation"], len(validation)),
+        "sources": parts["training"].store.sources | parts["validation"].store.sources,
         "seconds": round(course.seconds, 1),
         "images_a_second": course.images_a_second,
         "waiting": round(statistics.median(course.waiting[1:] or course.waiting), 4),
@@ -181,7 +182,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("keras", keras.backend.backend(), "albumentations", "numpy")}
 
 
-def _make_repeatable(seed: int) -> None:
+def make_repeatable(seed: int) -> None:
     """Seed all; on a CPU also keep the order of sums. On a GPU that would rule XLA out, and cost most of its speed."""
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow" and not hardware.has_accelerator():

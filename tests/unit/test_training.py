@@ -300,6 +300,10 @@ def test_training_learns_and_tells_what_it_did(trained):
     assert history[facts["best_epoch"] - 1]["val_dice"] == max(row["val_dice"] for row in history)
     assert facts["recipe"] == TINY.as_dict()
     assert facts["images_a_second"] > 0
+    assert facts["precision"] in ("float32", "mixed_bfloat16")
+    assert facts["hardware"]["cores"] >= 1
+    assert set(facts["sources"]) == {f"{number:03d}" for number in range(49, 58)}
+    assert 0 < facts["threshold"]["validation"] < 1
 
 
 def test_nothing_to_learn_from_is_an_error(paths, tmp_path):

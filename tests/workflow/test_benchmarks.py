@@ -15,8 +15,12 @@ from support import ROOT
             ["phantom", "verify", "slice", "train", "predict"],
         ),
         (["intake.py", "--slices", "3", "--rounds", "1"], ["verify", "sha256sum", "slice", "MB at most"]),
+        (
+            ["training.py", "--filters", "2", "--steps", "2", "--epochs", "2", "--patients", "3", "--size", "256"],
+            ["matrix peak", "times plain Keras", "waiting for data", "threads make", "3 patients: "],
+        ),
     ],
-    ids=["stages", "intake"],
+    ids=["stages", "intake", "training"],
 )
 def test_a_benchmark_prints_its_figures(arguments, told):
     command = [sys.executable, str(ROOT / "tests/benchmarks" / arguments[0]), *arguments[1:]]

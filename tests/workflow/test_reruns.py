@@ -1,5 +1,6 @@
 """What runs again after a change, and what does not."""
 
+import json
 import re
 
 
@@ -102,3 +103,19 @@ def test_cross_validation_predicts_everyone_out_of_fold(fresh):
     planned = fresh.planned()
     assert planned["train_fold"] == planned["export_fold"] == 2
     assert planned["predict_patient"] == 12
+
+
+def test_jax_trains_in_the_workflow_as_well(copied, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    copied.snakemake("export", "--forcerun", "train_fold")
+    facts = json.loads(copied.result("models/unet-small/fold-0/provenance.json").read_text())
+    assert facts["backend"] == "jax"
+    assert "jax" in facts["versions"]
+
+
+def test_watching_a_training_is_no_reason_to_train_again(copied):
+    copied.configure(train={"tensorboard": True})
+    assert "train_fold" not in copied.planned()
+    printed = copied.snakemake("train", "--forcerun", "train_fold")
+    assert "unet-small, fold 0: epoch 2/2: loss" in printed
+    assert list(copied.path("logs/phantom/tensorboard/unet-small-fold-0").rglob("events*"))

@@ -1,4 +1,4 @@
-# Prints what each stage costs on this machine, on a phantom of its own. Makes no file.
+# Prints what each stage costs on this machine, on phantoms of their own. Makes no file.
 
 
 rule benchmark:
@@ -14,3 +14,18 @@ rule benchmark:
         "Measure this machine"
     shell:
         "{{ python {params.folder:q}/stages.py && python {params.folder:q}/intake.py; }} 2> {log:q}"
+
+
+rule benchmark_training:
+    """This loop beside plain Keras, what workers give, and memory as patients grow: 20 minutes on two cores."""
+    log:
+        "<logs>/benchmark_training.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: 8
+    params:
+        folder=f"{workflow.basedir}/tests/benchmarks",
+    message:
+        "Measure training on this machine"
+    shell:
+        "python {params.folder:q}/training.py 2> {log:q}"

@@ -1,0 +1,272 @@
+"""What training costs on this machine, side by side in one run: this loop and plain Keras, workers, memory, peak.
+
+Run it as ``python tests/benchmarks/training.py``, for some of its parts as ``… loop workers``. Each figure is taken in
+a process of its own. On a GPU node it measures the GPU; ``KERAS_BACKEND=jax`` measures JAX.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "scripts"))
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(os.cpu_count()))
+
+CORES = os.cpu_count() or 1
+LOOPS = {"plain": "model.fit on arrays, float32", "ichflow": "this loop, with augmentation, precision auto"}
+MATRIX = 8192  # rows and columns of the products that measure the peak; fewer on a CPU
+
+
+def recipe_of(name, **changes):
+    """Return a recipe of config/config.yaml with some keys changed."""
+    import yaml
+    from ichflow import settings
+    from ichflow.recipes import Recipe
+
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    settings.complete(config, ROOT / "workflow/schemas/config.schema.yaml")
+    keys = config["recipes"][name] | changes
+    return Recipe(**{key: value for key, value in keys.items() if key != "file"})
+
+
+def make_shards(folder, patients, size):
+    """Write shards of phantom patients and return their paths."""
+    from ichflow import checks, ctich, shards, slicing
+    from ichflow.files import read_json
+    from ichflow.phantom import layout
+    from ichflow.phantom.numbers import has_hemorrhage, patient_numbers
+    from ichflow.phantom.patient import make_patient
+
+    numbers = patient_numbers(patients)
+    for patient in numbers:
+        made = make_patient(patient, seed=1, hemorrhage=has_hemorrhage(patient, 0.5), size=size)
+        files = [ctich.scan_path(folder, patient), ctich.mask_path(folder, patient)]
+        layout.write_patient(made, *files, folder / f"{patient}.nii.gz", folder / f"{patient}.json")
+    layout.write_tables(folder, [read_json(folder / f"{patient}.json") for patient in numbers])
+    (folder / "shards").mkdir()
+    for patient in numbers:
+        verified = checks.verify(ctich.case(folder, patient)).as_json()
+        files = [ctich.scan_path(folder, patient), ctich.mask_path(folder, patient)]
+        shards.write(folder / "shards" / f"{patient}.parquet", slicing.make_shard(verified, files, size))
+    return sorted((folder / "shards").iterdir())
+
+
+class Epochs:
+    """A Keras callback that times epochs, made when Keras is there."""
+
+    def __new__(cls):
+        """Return the callback; ``seconds`` holds the training time of each epoch."""
+        import keras
+
+        class Timer(keras.callbacks.Callback):
+            seconds: list
+
+            def on_epoch_begin(self, epoch, logs=None):
+                self.began = time.perf_counter()
+
+            def on_epoch_end(self, epoch, logs=None):
+                self.seconds.append(time.perf_counter() - self.began)
+
+        timer = Timer()
+        timer.seconds = []
+        return timer
+
+
+def loop(kind, folder, name, steps, epochs, changes):
+    """Train for some epochs of so many steps, and return what it cost."""
+    from ichflow import hardware, networks, training
+    from ichflow.batches import Batches, SliceStore
+
+    recipe = recipe_of(name, **changes)
+    paths = sorted((Path(folder) / "shards").iterdir())
+    if kind != "plain":
+        training.make_repeatable(1)
+    precision = "float32" if kind == "plain" else hardware.precision(recipe.precision)
+    model = training.compiled(networks.build(recipe, precision), recipe)
+    timer = Epochs()
+    with tempfile.TemporaryDirectory() as scratch:
+        store = SliceStore(paths, recipe.size, scratch)
+        store.positive, store.owner = (
+            store.positive[: steps * recipe.batch_size],
+            store.owner[: steps * recipe.batch_size],
+        )
+        batches = Batches(store, recipe, training=kind != "plain", workers=CORES)
+        if kind == "plain":
+            images, masks = (np.concatenate(part) for part in zip(*(batches[i] for i in range(steps)), strict=True))
+            model.fit(images, masks, batch_size=recipe.batch_size, epochs=epochs, verbose=0, callbacks=[timer])
+            waiting = None
+        else:
+            waiting = _waiting_of(model, batches, recipe, epochs, timer)
+        batches.close()
+    took = np.median(timer.seconds[1:])
+    rate = steps * recipe.batch_size / took
+    return {
+        "images_a_second": rate,
+        "first_epoch_s": timer.seconds[0],
+        "peak_mb": peak_mb(),
+        "waiting": waiting,
+        "precision": precision,
+        "tflops": rate * training_flops(recipe) / 1e12,
+    }
+
+
+def _waiting_of(model, batches, recipe, epochs, timer):
+    """Train on batches made as in a real run; return the median share of time spent waiting for them."""
+    from ichflow.course import Course
+    from ichflow.resume import ResumeFile
+
+    class Timed(Course):
+        """Without validation and without saving: only what training itself costs."""
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.on_test_begin()
+
+    course = Timed(recipe, ResumeFile(os.devnull, "{}"), batches)
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[course, timer])
+    return float(np.median(course.waiting[1:]))
+
+
+def training_flops(recipe):
+    """Return the floating-point operations of a training step for one image: forward, and twice that backward."""
+    from ichflow import networks
+
+    model = networks.build(recipe)
+    total = 0
+    for layer in model.layers:
+        if layer.__class__.__name__ in ("Conv2D", "Conv2DTranspose"):
+            kernel = layer.kernel.shape
+            pixels = np.prod(layer.output.shape[1:3]) / (
+                np.prod(layer.strides) if "Transpose" in type(layer).__name__ else 1
+            )
+            total += 2 * np.prod(kernel) * pixels
+    return 3 * float(total)
+
+
+def peak(size):
+    """Return the best rate of products of bfloat16 matrices, in TFLOP/s."""
+    import keras
+    from ichflow import hardware
+
+    ops = keras.ops
+    size = size if hardware.has_accelerator() else size // 4
+    one = ops.cast(keras.random.normal((size, size), seed=1), "bfloat16")
+    best = 0.0
+    for _ in range(5):
+        began = time.perf_counter()
+        product = one
+        for _ in range(5):
+            product = ops.matmul(one, product)
+        float(ops.convert_to_numpy(ops.cast(product[0, 0], "float32")))
+        best = max(best, 5 * 2 * size**3 / (time.perf_counter() - began) / 1e12)
+    return {"tflops": best}
+
+
+def workers(folder, name, count):
+    """Return how many images a second so many threads make, without a network."""
+    from ichflow.batches import Batches, SliceStore
+
+    recipe = recipe_of(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        store = SliceStore(sorted((Path(folder) / "shards").iterdir()), recipe.size, scratch)
+        batches = Batches(store, recipe, training=True, workers=count)
+        batches[0]
+        began = time.perf_counter()
+        for index in range(1, len(batches)):
+            batches[index]
+        rate = (len(batches) - 1) * recipe.batch_size / (time.perf_counter() - began)
+        batches.close()
+    return {"images_a_second": rate}
+
+
+def memory(folder, patients):
+    """Train a small network for an epoch on so many patients, the same ones over and over; return the peak."""
+    from ichflow import training
+    from ichflow.resume import ResumeFile
+
+    recipe = recipe_of("unet-small", filters=2, levels=2, epochs=1)
+    own = sorted((Path(folder) / "shards").iterdir())
+    paths = [own[number % len(own)] for number in range(patients)]
+    with tempfile.TemporaryDirectory() as scratch:
+        state = ResumeFile(Path(scratch) / "state.npz", "{}")
+        training.train(recipe, paths, paths[: patients // 4], scratch, state, workers=CORES)
+    return {"peak_mb": peak_mb()}
+
+
+def peak_mb():
+    """Return the peak of resident memory of this process in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+MEASURES = {"loop": loop, "peak": peak, "workers": workers, "memory": memory}
+
+
+def measured(measure, *arguments):
+    """Run one measure in a process of its own."""
+    command = [sys.executable, __file__, "--one", json.dumps([measure, *arguments])]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def compare_loops(folder, cases):
+    """Print this loop beside plain Keras, in turns."""
+    top = measured("peak", MATRIX)["tflops"]
+    print(f"matrix peak {top:.2f} TFLOP/s in bfloat16")
+    for filters, batch, steps, epochs in cases:
+        rates = {}
+        for kind, meaning in LOOPS.items():
+            changes = {"filters": filters, "batch_size": batch}
+            got = measured("loop", kind, folder, "unet-2d", steps, epochs, changes)
+            rates[kind] = got["images_a_second"]
+            waiting = "" if got["waiting"] is None else f", {got['waiting']:.1%} waiting for data"
+            print(
+                f"{filters:3} filters, 256 x 256, batch {batch}: {meaning} ({got['precision']}): "
+                f"{got['images_a_second']:.2f} images/s, {got['tflops'] / top:.1%} of the peak{waiting}; "
+                f"first epoch {got['first_epoch_s']:.1f} s, {got['peak_mb']:.0f} MB"
+            )
+        print(f"{filters:3} filters: {rates['ichflow'] / rates['plain']:.2f} times plain Keras")
+
+
+def main():
+    """Run the parts that were asked for in a temporary folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["loop", "workers", "memory"], help="loop, workers, memory")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--filters", type=int, nargs="*", default=[64, 16, 8])
+    parser.add_argument("--batch", type=int, help="instead of 4 for 64 filters and 10 for fewer")
+    parser.add_argument("--steps", type=int, help="of an epoch")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--patients", type=int, nargs="*", default=[25, 100, 400], help="of the part memory")
+    parser.add_argument("--size", type=int, default=256, help="rows and columns of the phantom and its shards")
+    given = parser.parse_args()
+    if given.one:
+        measure, *arguments = json.loads(given.one)
+        print(json.dumps(MEASURES[measure](*arguments)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        make_shards(Path(name), 6, given.size)
+        if "loop" in given.parts:
+            sizes = [(filters, given.batch or (4 if filters > 32 else 10)) for filters in given.filters]
+            cases = [(filters, batch, given.steps or max(160 // filters, 2), given.epochs) for filters, batch in sizes]
+            compare_loops(name, cases)
+        for recipe in ("unet-small", "unet-25d") if "workers" in given.parts else ():
+            for count in sorted({1, 2, 4, 8, CORES}):
+                if count <= CORES:
+                    rate = measured("workers", name, recipe, count)["images_a_second"]
+                    print(f"{recipe}: {count} threads make {rate:.0f} images/s")
+        for patients in given.patients if "memory" in given.parts else ():
+            print(f"{patients} patients: {measured('memory', name, patients)['peak_mb']:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""What a training runs on."""
+
+import os
+
+import pytest
+from ichflow import hardware
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [({"fpu", "avx512_bf16"}, "mixed_bfloat16"), ({"fpu", "bf16"}, "mixed_bfloat16"), ({"fpu", "avx512f"}, "float32")],
+)
+def test_auto_takes_bfloat16_where_the_processor_has_it(monkeypatch, flags, expected):
+    monkeypatch.setattr(hardware, "_accelerators", list)
+    monkeypatch.setattr(hardware, "_cpu_flags", lambda: flags)
+    assert hardware.precision("auto") == expected
+    for wanted in ("float32", "mixed_bfloat16"):
+        assert hardware.precision(wanted) == wanted
+
+
+def test_auto_asks_every_accelerator(monkeypatch):
+    monkeypatch.setattr(hardware, "_accelerators", lambda: ["new", "old"])
+    monkeypatch.setattr(hardware, "_has_bfloat16", lambda device: device == "new")
+    assert hardware.precision("auto") == "float32"
+    monkeypatch.setattr(hardware, "_accelerators", lambda: ["new"])
+    assert hardware.precision("auto") == "mixed_bfloat16"
+
+
+def test_the_flags_of_an_arm_processor_are_found_too(monkeypatch):
+    monkeypatch.setattr(hardware, "_cpuinfo", lambda: ["processor : 0", "Features : fp asimd bf16 sve"])
+    assert "bf16" in hardware._cpu_flags()
+    monkeypatch.setattr(hardware, "_cpuinfo", list)  # no such file
+    assert hardware._cpu_flags() == set()
+
+
+def test_the_machine_is_described():
+    found = hardware.describe()
+    assert found["processor"]
+    assert 1 <= found["cores"] <= os.cpu_count()
+    assert found["memory_gb"] > 0.5
+    assert isinstance(found["accelerators"], list)
