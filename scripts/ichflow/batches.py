@@ -147,9 +147,15 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         When each batch of the epoch was handed over, by :func:`time.monotonic`.
     """
 
-    def __init__(self, store: SliceStore, recipe: Recipe, *, training: bool, workers: int = 1) -> None:
-        """Take a store; only training shuffles, balances and augments."""
+    def __init__(
+        self, store: SliceStore, recipe: Recipe, *, training: bool, workers: int = 1, multiple: int = 1
+    ) -> None:
+        """Take a store; only training shuffles, balances and augments.
+
+        Without training, slices of the beginning follow the last one until their number is a multiple of ``multiple``.
+        """
         super().__init__()
+        self._multiple = multiple
         self.store = store
         self.ready: dict[int, float] = {}
         self._recipe = recipe
@@ -187,7 +193,8 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
 
     def _new_order(self) -> NDArray[np.int64]:
         if not self._training:
-            return np.arange(len(self.store.positive))
+            count = len(self.store.positive)
+            return np.resize(np.arange(count), math.ceil(count / self._multiple) * self._multiple)
         return epoch_order(self.store, self._recipe, self._epoch)
 
     def _batch(self, order: NDArray[np.int64], epoch: int, index: int) -> Batch:

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,33 @@ def has_accelerator() -> bool:
     return bool(_accelerators())
 
 
-def spread() -> AbstractContextManager[Any]:
-    """Return the context in which a network is to be built and compiled, so that all devices share each batch."""
+def batch_multiple() -> int:
+    """Return what the size of every batch has to be a multiple of: JAX splits one among all devices evenly."""
+    if keras.backend.backend() != "jax":
+        return 1
+    import jax
+
+    return len(jax.devices())
+
+
+@contextmanager
+def spread() -> Generator[None]:
+    """Build, compile and train a network within this context, and all devices share each batch."""
     if keras.backend.backend() == "jax":
         import jax
 
         if len(jax.devices()) > 1:
             keras.distribution.set_distribution(keras.distribution.DataParallel())
-        return nullcontext()
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(None)
+        return
     import tensorflow as tf
 
     devices: Any = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy(devices).scope() if len(devices) > 1 else nullcontext()
+    with tf.distribute.MirroredStrategy(devices).scope() if len(devices) > 1 else nullcontext():
+        yield
 
 
 def describe() -> dict[str, Any]:

@@ -67,19 +67,26 @@ def train(
     Raises
     ------
     IchflowError
-        A part has no slice, none of the training slices has a hemorrhage, or the loss is no number.
+        A part has no slice, none of the training slices has a hemorrhage, the batch cannot be shared among the devices,
+        or the loss is no number.
     """
     make_repeatable(recipe.seed)
+    multiple = hardware.batch_multiple()
+    if recipe.batch_size % multiple:
+        raise IchflowError(
+            f"recipe key 'batch_size': found {recipe.batch_size}, expected a multiple of {multiple}, as JAX shares "
+            "each batch evenly among so many devices"
+        )
     parts: dict[str, Batches] = {}
     for name, paths in (("training", training), ("validation", validation)):
         store = SliceStore(paths, recipe.size, scratch)
         _check_part(name, store, len(paths))
-        parts[name] = Batches(store, recipe, training=name == "training", workers=workers)
+        parts[name] = Batches(store, recipe, training=name == "training", workers=workers, multiple=multiple)
     precision = hardware.precision(recipe.precision)
     with hardware.spread():
         model = compiled(networks.build(recipe, precision), recipe)
-    course = Course(recipe, state, parts["training"], tell)
-    fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
+        course = Course(recipe, state, parts["training"], tell)
+        fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
     best = networks.build(recipe)
     best.set_weights(course.best_weights)
     facts = {
@@ -148,15 +155,15 @@ def fit(
 def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -> dict[str, float]:
     """Return the threshold that validation chooses, and the one that the recipe uses."""
     counts = PixelCounts(patients)
-    position = 0
+    owners = iter(validation.store.owner)
     for index in range(len(validation)):
         images, masks = validation[index]
         probabilities = np.asarray(model.predict_on_batch(images))
         if recipe.test_flip:
             probabilities = (probabilities + np.asarray(model.predict_on_batch(images[:, :, ::-1]))[:, :, ::-1]) / 2
-        for mask, probability in zip(masks, probabilities, strict=True):
-            counts.add(int(validation.store.owner[position]), mask[..., 0], probability[..., 0])
-            position += 1
+        # What fills up the last batch has no owner any more; owners come last, so that none is taken for nothing
+        for mask, probability, owner in zip(masks, probabilities, owners, strict=False):
+            counts.add(int(owner), mask[..., 0], probability[..., 0])
     chosen = counts.best()
     return {"validation": chosen, "used": chosen if isinstance(recipe.threshold, str) else recipe.threshold}
 

@@ -19,6 +19,7 @@ PROGRAM = textwrap.dedent(
     sys.path.append(sys.argv[1])
     from pathlib import Path
     import keras, numpy as np
+    recipe = json.loads(sys.argv[3])
     if sys.argv[4] == "2" and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
         tf.config.set_logical_device_configuration(
@@ -39,7 +40,7 @@ PROGRAM = textwrap.dedent(
     networks.build = begun
     with tempfile.TemporaryDirectory() as scratch:
         state = ResumeFile(Path(scratch) / "state.npz", "{}")
-        recipe = Recipe.from_json(sys.argv[3])
+        recipe = Recipe(**recipe)
         model, facts, history = training.train(recipe, paths[:4], paths[4:], scratch, state, workers=2)
     weights = [np.asarray(weight).tolist() for weight in model.get_weights()[:2]]
     print(json.dumps({"history": history, "facts": facts, "weights": weights}))
@@ -63,7 +64,8 @@ def trained(folder, backend, recipe=STEADY, devices=1):
     environment |= {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", PROGRAM, str(ROOT / "scripts"), str(folder), json.dumps(recipe.as_dict())]
     done = subprocess.run([*command, str(devices)], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    if done.returncode:
+        return done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -91,3 +93,10 @@ def test_two_devices_share_each_batch(folder, tensorflow, backend):
     pair = trained(folder, backend, devices=2)
     assert column(pair, "loss")[-1] < column(pair, "loss")[0] - 0.02
     np.testing.assert_allclose(column(pair, "loss"), column(tensorflow, "loss"), atol=0.15)
+
+
+def test_jax_takes_any_number_of_validation_slices_and_names_a_batch_that_cannot_be_shared(folder):
+    recipe = dataclasses.replace(STEADY, epochs=1)
+    assert trained(folder, "jax", dataclasses.replace(recipe, batch_size=6), devices=2)["facts"]["epochs"] == 1
+    told = trained(folder, "jax", dataclasses.replace(recipe, batch_size=5), devices=2)
+    assert "recipe key 'batch_size': found 5, expected a multiple of 2" in told

@@ -17,6 +17,7 @@ from ichflow.inference import Predictor, mean_probabilities
 from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
 from ichflow.shards import Shard, ShardInfo
+from ichflow.thresholds import PixelCounts
 from support import ROOT
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -231,6 +232,14 @@ def test_neighbors_are_changed_as_the_slice_itself(paths, tmp_path):
         np.testing.assert_allclose(images[..., :3], images[..., shift : shift + 3], atol=1e-6)
 
 
+def test_the_last_validation_batch_is_filled_up_from_the_beginning(paths, tmp_path):
+    store = SliceStore(paths, 32, tmp_path)
+    given = Batches(store, TINY, training=False, multiple=3)
+    sizes = [len(given[index][0]) for index in range(len(given))]
+    assert sizes == [10] * 6 + [6]
+    np.testing.assert_array_equal(given[6][0][4:], given[0][0][:2])
+
+
 def test_each_batch_has_its_share_of_hemorrhage(paths, tmp_path):
     store = SliceStore(paths, 32, tmp_path)
     given = Batches(store, TINY, training=True)
@@ -304,6 +313,18 @@ def test_training_learns_and_tells_what_it_did(trained):
     assert facts["hardware"]["cores"] >= 1
     assert set(facts["sources"]) == {f"{number:03d}" for number in range(49, 58)}
     assert 0 < facts["threshold"]["validation"] < 1
+
+
+def test_the_threshold_is_chosen_on_the_validation_patients(trained, paths):
+    model, facts, _ = trained
+    counts = PixelCounts(3)
+    for patient, path in enumerate(paths[6:]):
+        shard = shards.read(path)
+        around = [windows.neighborhood(len(shard.hu), place, TINY.neighbors) for place in range(len(shard.hu))]
+        for planes, mask in zip(around, shard.mask, strict=True):
+            image = windows.network_input(shard.hu[planes], TINY.windows)[None]
+            counts.add(patient, mask, np.asarray(model(image))[0, :, :, 0])
+    assert facts["threshold"]["validation"] == counts.best()
 
 
 def test_nothing_to_learn_from_is_an_error(paths, tmp_path):
