@@ -453,7 +453,7 @@ def _tidy(axes: Axes) -> None:
 KINDS = {
     "input": ("#bbbbbb", "input"),
     "convolution": ("#56B4E9", "convolution"),
-    "add": ("#0072B2", "addition"),
+    "add": ("#C9B8E8", "addition"),
     "dropout": ("#F0E442", "dropout"),
     "downsample": ("#D55E00", "max pooling"),
     "upsample": ("#009E73", "transposed convolution"),

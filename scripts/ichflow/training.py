@@ -5,6 +5,7 @@ import json
 import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -71,42 +72,49 @@ def train(
         or the loss is no number.
     """
     make_repeatable(recipe.seed)
+    precision = hardware.precision(recipe.precision)
+    with ExitStack() as stack:
+        parts = {
+            "training": _batches("training", training, recipe, scratch, workers),
+            "validation": _batches("validation", validation, recipe, scratch, workers),
+        }
+        for batches in parts.values():
+            stack.callback(batches.close)
+        with hardware.spread():
+            model = compiled(networks.build(recipe, precision), recipe)
+            course = Course(recipe, state, parts["training"], tell)
+            fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
+        best = networks.build(recipe)
+        best.set_weights(course.best_weights)
+        facts = {
+            "recipe": recipe.as_dict(),
+            "parameters": best.count_params(),
+            "best_epoch": course.best_epoch,
+            "epochs": len(course.rows),
+            "threshold": _threshold(recipe, best, parts["validation"], len(validation)),
+            "sources": parts["training"].store.sources | parts["validation"].store.sources,
+            "seconds": round(course.seconds, 1),
+            "images_a_second": course.images_a_second,
+            "waiting": round(statistics.median(course.waiting[1:] or course.waiting), 4),
+            "precision": precision,
+            "backend": keras.backend.backend(),
+            "hardware": hardware.describe(),
+            "versions": versions(),
+        }
+    return best, facts, course.rows
+
+
+def _batches(part: str, paths: Sequence[str | Path], recipe: Recipe, scratch: str | Path, workers: int) -> Batches:
+    """Make the batches of a part, once it is known that something can be learned from it."""
     multiple = hardware.batch_multiple()
     if recipe.batch_size % multiple:
         raise IchflowError(
             f"recipe key 'batch_size': found {recipe.batch_size}, expected a multiple of {multiple}, as JAX shares "
             "each batch evenly among so many devices"
         )
-    parts: dict[str, Batches] = {}
-    for name, paths in (("training", training), ("validation", validation)):
-        store = SliceStore(paths, recipe.size, scratch)
-        _check_part(name, store, len(paths))
-        parts[name] = Batches(store, recipe, training=name == "training", workers=workers, multiple=multiple)
-    precision = hardware.precision(recipe.precision)
-    with hardware.spread():
-        model = compiled(networks.build(recipe, precision), recipe)
-        course = Course(recipe, state, parts["training"], tell)
-        fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
-    best = networks.build(recipe)
-    best.set_weights(course.best_weights)
-    facts = {
-        "recipe": recipe.as_dict(),
-        "parameters": best.count_params(),
-        "best_epoch": course.best_epoch,
-        "epochs": len(course.rows),
-        "threshold": _threshold(recipe, best, parts["validation"], len(validation)),
-        "sources": parts["training"].store.sources | parts["validation"].store.sources,
-        "seconds": round(course.seconds, 1),
-        "images_a_second": course.images_a_second,
-        "waiting": round(statistics.median(course.waiting[1:] or course.waiting), 4),
-        "precision": precision,
-        "backend": keras.backend.backend(),
-        "hardware": hardware.describe(),
-        "versions": versions(),
-    }
-    for batches in parts.values():
-        batches.close()
-    return best, facts, course.rows
+    store = SliceStore(paths, recipe.size, scratch)
+    _check_part(part, store, len(paths))
+    return Batches(store, recipe, training=part == "training", workers=workers, multiple=multiple)
 
 
 def compiled(model: Any, recipe: Recipe) -> Any:

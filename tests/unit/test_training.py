@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from ichflow import batches, export, losses, networks, prediction, settings, shards, training, windows
+from ichflow import batches, export, hardware, losses, networks, prediction, settings, shards, training, windows
 from ichflow.augment import Augmenter
 from ichflow.batches import Batches, SliceStore
 from ichflow.dataset import LABELS
@@ -141,6 +141,12 @@ def test_half_the_bits_give_nearly_the_same_probabilities():
     assert half.layers[2].compute_dtype == "bfloat16"
     np.testing.assert_allclose(found, expected, atol=0.02)
     assert not np.array_equal(found, expected)
+
+
+def test_xla_is_off_on_a_cpu():
+    """There it was three times slower."""
+    assert not hardware.has_accelerator(), "this test knows what holds on a CPU only"
+    assert not training.compiled(networks.build(TINY), TINY).jit_compile
 
 
 def test_equal_seeds_give_equal_weights():
@@ -379,6 +385,21 @@ def test_the_exported_model_agrees_with_keras(trained, exported, paths):
     assert expected.max() > 0.5
     np.testing.assert_allclose(found, expected, atol=1e-3)
     assert predictor.recipe == TINY
+
+
+def test_the_recommended_recipe_can_be_exported_and_agrees_with_keras(tmp_path):
+    """Untrained, at a quarter of its size."""
+    recipe = dataclasses.replace(RECIPES["unet-25d"], size=64, test_flip=False)
+    model = networks.build(recipe)
+    training.write_model(tmp_path / "model.keras", model)
+    about = {"recipe": recipe.as_dict(), "fold": 0, "threshold": {"validation": 0.4, "used": 0.4}}
+    export.export(tmp_path / "model.keras", about, tmp_path / "model.onnx")
+    hu = np.random.default_rng(0).integers(-1000, 1500, (3, 64, 64)).astype(np.int16)
+    planes = hu[windows.neighborhood(3, 1, 1)]
+    expected = np.asarray(model(windows.network_input(planes, recipe.windows)[None]))[0, ..., 0]
+    found = Predictor(tmp_path / "model.onnx", threads=1).probabilities(hu)[1]
+    assert np.ptp(expected) > 0.05
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_an_exported_model_has_the_threshold_that_validation_chose(trained, paths, tmp_path):
