@@ -195,4 +195,6 @@ def _told(value: Any) -> str:
 
 
 def _plain(number: Any) -> Any:
-    return None if number is None or not np.isfinite(number) else round(float(number), 6)
+    if number is None or isinstance(number, int):
+        return number
+    return round(float(number), 6) if np.isfinite(number) else None
