@@ -44,7 +44,7 @@ def predicted(shard, mask, folder):
     ]
     files = folder / "s.parquet", folder / "m.nii.gz", folder / "p.nii.gz"
     Prediction(shard.info, rows, mask.astype(np.float32), mask).write(*files)
-    return evaluation.evaluate(shard, files_of(folder), {"m": files[:2]}, (0, "test"), (50, 90))
+    return evaluation.evaluate(shard, files_of(folder), {"m": files}, (0, "test"), (50, 90))
 
 
 def of_patient(rows, model):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from ichflow import metrics
 from ichflow.dataset import LABELS
-from ichflow.metrics import Scale
 
 ABOUT = {"patient": "049", "model": "m", "fold": 0, "part": "test", "threshold": 0.5}
 
@@ -14,9 +13,9 @@ def measured(truth, prediction, scores=None):
     labels = np.zeros((len(truth), len(LABELS)), bool)
     labels[0, 3] = True
     scores = np.zeros(len(truth)) if scores is None else np.array(scores)
-    return metrics.rows(
-        ABOUT, truth, prediction, scores, metrics.Labels(labels, ["epidural", "fracture"]), Scale(0.25, 5.0)
-    )
+    labels = metrics.Labels(labels, ["epidural", "fracture"])
+    case = metrics.Case(truth, np.ones(truth.shape, bool), labels, (5.0, 0.5, 0.5))
+    return metrics.rows(ABOUT, case, metrics.Answer(prediction, prediction.astype(np.float32), scores))
 
 
 def test_counted_by_hand():
