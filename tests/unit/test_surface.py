@@ -114,9 +114,20 @@ def test_balls_in_millimeters():
     found = surface.agreement(inner, outer, spacing)
     assert found.assd_mm == pytest.approx(5, abs=0.6)
     assert found.hd95_mm == pytest.approx(5, abs=1.0)
-    assert found.boundary == pytest.approx(4 * np.pi * (10**2 + 15**2), rel=0.12)  # steps are longer than a slope
     assert found.nsd == 0
     assert surface.agreement(inner, ball(11, spacing), spacing).nsd == pytest.approx(1, abs=0.02)
+
+
+def test_the_surface_of_a_box_is_in_square_millimeters():
+    spacing, sides = np.array([2.0, 0.5, 0.25]), np.array([20, 60, 80])
+    box = np.zeros(sides + 10, bool)
+    box[5:25, 5:65, 5:85] = True
+    depth, height, width = spacing * sides
+    found = surface.agreement(box, box, spacing)
+    assert found.boundary == pytest.approx(2 * 2 * (depth * height + height * width + width * depth), rel=0.03)
+    moved = surface.agreement(box, np.roll(box, 6, axis=1), spacing)  # by 3 mm along the rows
+    assert moved.hd95_mm == pytest.approx(3)
+    assert moved.boundary_near < found.boundary - 2 * depth * width  # two faces at least are far from the other
 
 
 def test_blobs_agree_with_border_voxels():
