@@ -120,8 +120,8 @@ def test_balls_in_millimeters():
 
 def test_the_surface_of_a_box_is_in_square_millimeters():
     spacing, sides = np.array([2.0, 0.5, 0.25]), np.array([20, 60, 80])
-    box = np.zeros(sides + 10, bool)
-    box[5:25, 5:65, 5:85] = True
+    box = np.zeros(sides + 20, bool)
+    box[9:29, 9:69, 9:89] = True
     depth, height, width = spacing * sides
     found = surface.agreement(box, box, spacing)
     assert found.boundary == pytest.approx(2 * 2 * (depth * height + height * width + width * depth), rel=0.03)

@@ -46,6 +46,9 @@ TABLES = [
     ("metrics", "metrics/049.parquet"),
     ("metrics", "metrics.parquet"),
     ("summary", "statistics/summary.csv"),
+    ("measures", "statistics/measures.csv"),
+    ("measures", "statistics/subgroups.csv"),
+    ("calibration", "statistics/calibration.csv"),
     ("tests", "statistics/tests.csv"),
     ("dataset", "statistics/dataset.csv"),
 ]
