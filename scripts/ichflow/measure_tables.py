@@ -67,7 +67,12 @@ BY: Mapping[str, str] = {
 }
 """Caption of the table of each kind of group."""
 
-LEVELS = {"slice": "mean of slices [95 %]", "patient": "mean of patients [95 %]", "pooled": "pooled [95 %]"}
+LEVELS: Mapping[str, tuple[str, str]] = {
+    "slice": ("mean of slices [95 %]", "slices"),
+    "patient": ("mean of patients [95 %]", "patients"),
+    "pooled": ("pooled [95 %]", "n"),
+}
+"""How numbers are summed up: headings of the number, and of its n."""
 
 
 def of_measures(measures: pd.DataFrame) -> list[Table]:
@@ -113,8 +118,8 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _table(caption: str, rows: list[dict[str, Any]], *, grouped: bool) -> Table:
     columns = [Column("group", False)] if grouped else []
     columns += [Column("measure", False), Column("model", False)]
-    for heading in LEVELS.values():
-        columns += [Column(heading, True), Column("n", True)]
+    for heading, counted in LEVELS.values():
+        columns += [Column(heading, True), Column(counted, True)]
     return Table(caption, columns, [_line(row, grouped=grouped) for row in rows])
 
 
@@ -136,5 +141,5 @@ def _count(row: Mapping[str, Any], level: str) -> Cell:
     number = row["n_pooled" if level == "pooled" else f"n_{level}s"]
     if pd.isna(number):
         return Cell(NOTHING, None)
-    unit = row["pooled_over"] if level == "pooled" else f"{level}s"
-    return Cell(f"{int(number):,} {unit}", float(number))
+    unit = f" {row['pooled_over']}" if level == "pooled" else ""  # elsewhere the heading says it
+    return Cell(f"{int(number):,}{unit}", float(number))

@@ -115,8 +115,8 @@ class _Sample:
         return intervals.share("patient", (found & chosen).sum(), total) | {"n_patients": total}
 
     def pooled(self, numerator: Floats, denominator: Floats, over: str = "patients") -> Row:
-        """Divide sums over patients; counted are patients, or what the denominator counts."""
-        number = int(denominator.sum()) if over != "patients" else int((denominator > 0).sum())
+        """Divide sums over patients; n is that of the patients, or what the denominator counts."""
+        number = len(self.patients) if over == "patients" else int(denominator.sum())
         return intervals.ratio("pooled", numerator, denominator, self.weights) | {
             "n_pooled": number,
             "pooled_over": over,
@@ -246,7 +246,7 @@ def _pooled_overlap(sample: _Sample) -> dict[str, Row]:
         "sensitivity": sample.pooled(hit, hit + missed),
         "precision": sample.pooled(hit, hit + false),
         "nsd": sample.pooled(sample.of_patients("boundary_near"), boundary),
-        "assd_mm": sample.pooled(np.nan_to_num(apart) * compared, compared),
+        "assd_mm": sample.pooled(np.nan_to_num(apart) * compared, compared) | {"n_pooled": int((compared > 0).sum())},
     }
 
 

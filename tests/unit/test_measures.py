@@ -98,6 +98,9 @@ def test_pooled_is_of_all_test_patients_together():
     assert TABLE.loc[("assd_mm", RECIPE), "pooled"] == pytest.approx(
         np.average(both["assd_mm"].astype(float), weights=both["boundary"])
     )
+    assert TABLE.loc[("assd_mm", RECIPE), "n_pooled"] == len(both)
+    assert TABLE.loc[("assd_mm", "null"), "n_pooled"] == 0
+    assert TABLE.loc[("dice", "null"), "n_pooled"] == len(patients) == 15
     assert isnan(TABLE.loc[("hd95_mm", RECIPE), "pooled"])
 
 
@@ -235,6 +238,6 @@ def test_the_page_shows_every_n(tmp_path):
     assert [table.caption for table in tables] == list(measure_tables.KINDS.values())
     first = tables[0].rows[2]
     assert [cell.text for cell in first[:2]] == ["Dice", RECIPE]
-    assert [first[place].text for place in (3, 5, 7)] == ["29 slices", "11 patients", "15 patients"]
+    assert [first[place].text for place in (3, 5, 7)] == ["29", "11", "15 patients"]
     silent = next(row for row in tables[0].rows if row[0].text == "HD95, mm" and row[1].text == "null")
-    assert [cell.text for cell in silent[4:]] == ["–", "0 patients", "–", "–"]
+    assert [cell.text for cell in silent[4:]] == ["–", "0", "–", "–"]

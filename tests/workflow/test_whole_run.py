@@ -56,7 +56,7 @@ TABLES = [
 
 @pytest.mark.parametrize(("schema", "path"), TABLES, ids=[path for _, path in TABLES])
 def test_every_table_keeps_its_schema(finished, schema, path):
-    hold(schema, rows_of(finished.result(path)))
+    hold(schema, rows_of(finished.result(path), schema))
 
 
 def hold(schema, rows):
