@@ -36,8 +36,7 @@ def count(probability: NDArray[np.float32], truth: NDArray[np.bool_], head: NDAr
     summed = np.zeros(BINS)
     for plane, marked, inside in zip(probability, truth, head, strict=True):
         asked = plane[inside].astype(np.float64)
-        # The probabilities are kept in steps of 1/255, and 0.8 as a float32 is a little more than that
-        place = np.minimum((asked * BINS + 1e-6).astype(np.int64), BINS - 1)
+        place = np.minimum((asked * BINS).astype(np.int64), BINS - 1)
         pixels += np.bincount(place, minlength=BINS)
         true_pixels += np.bincount(place[marked[inside]], minlength=BINS)
         summed += np.bincount(place, weights=asked, minlength=BINS)

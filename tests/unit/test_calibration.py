@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ichflow import calibration
@@ -11,9 +11,12 @@ SHAPE = (2, 4, 5)
 EDGES = np.arange(11) * 25.5  # of levels of 255
 
 
+@example(np.full(SHAPE, 51, np.uint8), np.ones(SHAPE, bool), np.ones(SHAPE, bool))
+@example(np.full(SHAPE, 153, np.uint8), np.ones(SHAPE, bool), np.ones(SHAPE, bool))
+@example(np.full(SHAPE, 204, np.uint8), np.ones(SHAPE, bool), np.ones(SHAPE, bool))
 @given(arrays(np.uint8, SHAPE), arrays(bool, SHAPE), arrays(bool, SHAPE))
 def test_counts_agree_with_histograms(levels, truth, head):
-    probability = (levels / 255).astype(np.float32)
+    probability = levels.astype(np.float32) * np.float32(1 / 255)  # as a volume with a slope is read
     found = calibration.count(probability, truth, head)
     assert found["calibration_px"] == np.histogram(levels[head], EDGES)[0].tolist()
     assert found["calibration_true_px"] == np.histogram(levels[head & truth], EDGES)[0].tolist()

@@ -84,6 +84,9 @@ def test_slices_are_measured_within_themselves():
     assert (first["hd95_mm"], second["hd95_mm"], first["nsd"], second["nsd"]) == (None, None, 0, None)
     assert patient["hd95_mm"] == 5
     assert patient["found_lesions"] == 0
+    row = [[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    slice_, _ = measured([row], [row[::-1]])
+    assert slice_["hd95_mm"] == pytest.approx(1.5)  # three pixels of 0.5 mm
     slice_, patient = measured([full], [full])
     assert (slice_["hd95_mm"], slice_["nsd"], patient["nsd"]) == (0, 1, 1)
     assert (slice_["true_lesions"], slice_["calibration_px"], patient["true_lesions"]) == (None, None, 1)
