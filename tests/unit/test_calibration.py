@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ichflow import calibration
@@ -14,6 +14,7 @@ EDGES = np.arange(11) * 25.5  # of levels of 255
 @example(np.full(SHAPE, 51, np.uint8), np.ones(SHAPE, bool), np.ones(SHAPE, bool))
 @example(np.full(SHAPE, 153, np.uint8), np.ones(SHAPE, bool), np.ones(SHAPE, bool))
 @example(np.full(SHAPE, 204, np.uint8), np.ones(SHAPE, bool), np.ones(SHAPE, bool))
+@settings(deadline=None)
 @given(arrays(np.uint8, SHAPE), arrays(bool, SHAPE), arrays(bool, SHAPE))
 def test_counts_agree_with_histograms(levels, truth, head):
     probability = levels.astype(np.float32) * np.float32(1 / 255)  # as a volume with a slope is read
@@ -24,6 +25,7 @@ def test_counts_agree_with_histograms(levels, truth, head):
     assert found["calibration_probability"] == pytest.approx(summed.tolist())
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10))
 def test_a_probability_that_holds_has_no_error(tenths):
     truth = np.arange(10)[None, None] < tenths

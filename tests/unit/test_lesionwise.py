@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from ichflow import lesionwise
@@ -30,6 +30,7 @@ def components(mask):
     return found
 
 
+@settings(deadline=None)
 @given(PAIRS, st.sampled_from([0.1, 0.5, 1.0, 4.0]))
 def test_counts_agree_with_a_flood_fill(pair, voxel_ml):
     truth, prediction = pair

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from ichflow import surface
@@ -51,6 +51,7 @@ def percentile(distances, sizes):
     return distances[order][np.searchsorted(share, 0.95)]
 
 
+@settings(deadline=None)
 @given(masks(2), st.tuples(SPACINGS, SPACINGS))
 def test_contours_agree_with_brute_force(pair, spacing):
     truth, prediction = pair
@@ -70,6 +71,7 @@ def test_contours_agree_with_brute_force(pair, spacing):
     assert found.hd95_mm == pytest.approx(expected)
 
 
+@settings(deadline=None)
 @given(masks(3), st.tuples(SPACINGS, SPACINGS, SPACINGS))
 def test_surfaces_keep_to_what_holds_for_any(pair, spacing):
     truth, prediction = pair
