@@ -43,6 +43,7 @@ def make_rows(patients=16, models=("null", "threshold", RECIPE)):
         truth = drawn(number, generator)
         labels = np.zeros((SHAPE[0], len(LABELS)), bool)
         labels[:, LABELS.index("epidural")] = truth.any(axis=(1, 2)) & (number % 3 == 0)
+        labels[2] = False  # drawn there, but not labeled
         of_patient = [name for place, name in enumerate(LABELS) if labels[:, place].any()]
         case = metrics.Case(truth, np.ones(SHAPE, bool), metrics.Labels(labels, of_patient), SPACING)
         for model in models:
