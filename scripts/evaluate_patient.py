@@ -6,11 +6,14 @@ with logged(snakemake.log[0]):
     from ichflow import evaluation, metrics, shards, splits, tables
 
     patient, params = snakemake.wildcards.patient, snakemake.params
-    membership = splits.fold_and_part(tables.read(snakemake.input.splits), patient)
-    predictions = dict(zip(params.models, zip(snakemake.input.slices, snakemake.input.masks, strict=True), strict=True))
+    given = snakemake.input
+    membership = splits.fold_and_part(tables.read(given.splits), patient)
+    predictions = dict(
+        zip(params.models, zip(given.slices, given.masks, given.probabilities, strict=True), strict=True)
+    )
     rows = evaluation.evaluate(
-        shards.read(snakemake.input.shard),
-        snakemake.input.volumes,
+        shards.read(given.shard),
+        given.volumes,
         predictions,
         membership,
         params.threshold_hu,

@@ -1,15 +1,16 @@
-"""figure_results: Dice by model, predicted areas by group."""
+"""figure_results: Dice by model, reliability of probabilities, predicted areas by group."""
 
 from ichflow.job import logged
 
 with logged(snakemake.log[0]):
     import pandas as pd
-    from ichflow import figures, statistics
+    from ichflow import figures, report, statistics
     from ichflow.recipes import BASELINES
 
     metrics, params = pd.read_parquet(snakemake.input.metrics), snakemake.params
     models = [*BASELINES, *params.models]
     figures.dice_by_model(metrics, snakemake.output.dice, models=models)
+    figures.reliability(report.read_results(snakemake.input.calibration), snakemake.output.reliability, models=models)
     groups = {}
     for model in params.models or BASELINES:
         groups |= statistics.areas_by_group(metrics, model, n=params.sample, seed=params.seed)

@@ -185,7 +185,7 @@ def _sums(rows: Sequence[Row], *columns: str) -> Floats:
 
 
 def _slice_auroc(rows: Sequence[Row]) -> float:
-    from ichflow.statistics import auroc  # brings pandas
+    from ichflow.intervals import auroc  # brings the statistics of SciPy
 
     return auroc(np.array([row["score"] for row in rows]), np.array([row["true_px"] > 0 for row in rows]))
 

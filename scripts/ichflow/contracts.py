@@ -10,8 +10,8 @@ SHARD = 2
 SPLIT = 1
 MODEL = 3
 PREDICTION = 1
-METRICS = 1
-STATISTICS = 1
-REPORT = 1
+METRICS = 2
+STATISTICS = 2
+REPORT = 2
 
 MODEL_KEY = "ichflow"  # of the metadata in an exported model

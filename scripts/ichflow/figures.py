@@ -30,6 +30,7 @@ from ichflow.windows import WINDOWS, apply_window
 
 TRUTH, PREDICTION = "#56B4E9", "#E69F00"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#000000")
+MARKERS = "os^Dv"  # so that lines differ by more than their color
 INK, QUIET = "#222222", "#777777"
 DPI = 120
 SETTLING = 300  # passes until a drawing of a graph has come to rest
@@ -405,6 +406,38 @@ def dice_by_model(metrics: pd.DataFrame, path: str | Path, *, models: Sequence[s
     _boxes(axes, {name: table[name].to_numpy(float) for name in models})
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("Dice of a patient")
+    return save(figure, path)
+
+
+def reliability(calibration: pd.DataFrame, path: str | Path, *, models: Sequence[str]) -> Figure:
+    """Draw for each model how often pixels of the head are hemorrhage, over the probability that they were given.
+
+    Parameters
+    ----------
+    calibration
+        As :func:`ichflow.measures.calibration_table` makes it.
+    path
+        PNG or SVG file.
+    models
+        Names in the order in which they are drawn.
+    """
+    known = calibration[calibration["pixels"] > 0]
+    if known.empty:
+        return placeholder("No test patient: there is nothing to calibrate.", path)
+    figure = Figure(figsize=(5.6, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle="--", label="as it says")
+    for place, name in enumerate(models):
+        rows: Any = known[known["model"] == name]
+        color = LINES[place % len(LINES)]
+        axes.plot(rows["probability"], rows["share"], MARKERS[place % len(MARKERS)], ls="-", color=color, label=name)
+        axes.vlines(rows["probability"], rows["share_low"], rows["share_high"], color=color, linewidth=1)
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel("mean predicted probability of the pixels of a bin")
+    axes.set_ylabel("share of them with hemorrhage")
+    axes.legend(frameon=False, fontsize=8)
+    _tidy(axes)
     return save(figure, path)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ichflow import report
+from ichflow import measure_tables, report
 from ichflow.files import read_json
 from ichflow.report import Page, Picture, Section, Table
 
@@ -38,9 +38,9 @@ class Sources:
 
     Attributes
     ----------
-    dataset, inventory, summary, tests
+    dataset, inventory, summary, measures, subgroups, tests
         Tables as CSV.
-    samples, bone, augmentation, areas, dice, rules
+    samples, bone, augmentation, areas, dice, reliability, rules
         Pictures.
     networks, curves, overlays
         Pictures by model.
@@ -51,12 +51,15 @@ class Sources:
     dataset: str
     inventory: str
     summary: str
+    measures: str
+    subgroups: str
     tests: str
     samples: str
     bone: str
     augmentation: str
     areas: str
     dice: str
+    reliability: str
     rules: str
     networks: Mapping[str, str]
     curves: Mapping[str, str]
@@ -95,6 +98,8 @@ def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
         _by_model("predictions", sources.overlays, "truth in blue and prediction in orange, from best to worst Dice"),
         report.section("bone", pictures=[report.picture(sources.bone, "Bone window, with fractures where there are")]),
         _results(sources, summary),
+        _measures(sources),
+        report.section("subgroups", tables=measure_tables.of_subgroups(report.read_results(sources.subgroups))),
         _statistics(sources, tests),
         report.section(
             "workflow", pictures=[report.picture(sources.rules, "Rules of the workflow: each makes its files once")]
@@ -173,6 +178,15 @@ def _results(sources: Sources, summary: pd.DataFrame) -> Section:
         "results",
         tables=[report.results_table(summary)] if len(summary) else [],
         pictures=[report.picture(sources.dice, "Dice of the test patients with hemorrhage")],
+    )
+
+
+def _measures(sources: Sources) -> Section:
+    return report.section(
+        "measures",
+        text=[report.MEASURES_NOTE],
+        tables=measure_tables.of_measures(report.read_results(sources.measures)),
+        pictures=[report.picture(sources.reliability, "Reliability: whether a pixel's probability means what it says")],
     )
 
 

@@ -31,6 +31,8 @@ SECTIONS = {
     "predictions": "Predictions",
     "bone": "Bone windows",
     "results": "Results",
+    "measures": "All measures",
+    "subgroups": "Subgroups",
     "statistics": "Statistics",
     "workflow": "Workflow",
     "provenance": "Provenance",
@@ -47,6 +49,11 @@ INVENTORY_SECTIONS = {
     "distributions": "Distributions",
 }
 """Sections of the page of a dataset, in order: id and title."""
+
+MEASURES_NOTE = (
+    "What each measure is, and what is done where nothing is there or nothing is predicted, is in docs/metrics.md. "
+    "A dash is what is not defined: distances to a prediction that does not exist, or a sum that says nothing."
+)
 
 STATISTICS_NOTES = (
     "The patient is the independent unit. Intervals are percentile intervals of a bootstrap that draws patients with "

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.stats import rankdata
 
+from ichflow.intervals import Floats, Row, auroc_by_patient, patient_weights, percentiles, ratio, share
 from ichflow.recipes import BASELINES
 
 RESAMPLES = 10_000
@@ -51,9 +50,6 @@ TEST_COLUMNS: dict[str, Any] = {
     "reason": "",
 }
 """Columns of the table of tests, in order, with what stands in them where a test gives nothing."""
-
-Floats = NDArray[np.float64]
-Row = dict[str, Any]
 
 
 def summary(metrics: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
@@ -98,12 +94,12 @@ def order_of_models(models: Iterable[str]) -> list[str]:
 
 
 def _summary_of(metrics: pd.DataFrame, model: str, seed: int, resamples: int) -> Row:
-    patients = _test_rows(metrics, model, "patient")
-    slices = _test_rows(metrics, model, "slice")
+    patients = rows_of_test(metrics, model, "patient")
+    slices = rows_of_test(metrics, model, "slice")
     truth = patients["has_hemorrhage"].to_numpy(bool)
     positive = slices["has_hemorrhage"].to_numpy(bool)
     owner = pd.Index(patients["patient"]).get_indexer(pd.Index(slices["patient"]))
-    weights = _patient_weights(truth, resamples, seed)
+    weights = patient_weights(truth, resamples, seed)
 
     result: Row = {
         "n_patients": truth.size,
@@ -111,27 +107,27 @@ def _summary_of(metrics: pd.DataFrame, model: str, seed: int, resamples: int) ->
         "n_other_patients": int((~truth).sum()),
         "n_positive_slices": int(positive.sum()),
         "n_negative_slices": int((~positive).sum()),
-        "n_precision": int((truth & np.isfinite(_floats(patients, "precision"))).sum()),
+        "n_precision": int((truth & np.isfinite(floats(patients, "precision"))).sum()),
     }
     ratios = _patient_ratios(patients, truth) | _slice_ratios(slices, positive, owner, truth.size)
     for name, (numerator, denominator) in ratios.items():
         if name in PATIENT_SHARES:
-            result |= _share(name, numerator.sum(), denominator.sum())
+            result |= share(name, numerator.sum(), denominator.sum())
         else:
-            result |= _ratio(name, numerator, denominator, weights)
-    return result | _slice_auroc(_floats(slices, "score"), positive, owner, weights)
+            result |= ratio(name, numerator, denominator, weights)
+    return result | auroc_by_patient("slice_auroc", floats(slices, "score"), positive, owner, weights)
 
 
 def _patient_ratios(patients: pd.DataFrame, truth: NDArray[np.bool_]) -> dict[str, tuple[Floats, Floats]]:
     """Give each number as what is summed over patients and what that sum is divided by."""
     ratios: dict[str, tuple[Floats, Floats]] = {}
     for name in ("dice", "iou", "sensitivity", "precision"):
-        values = _floats(patients, name)
+        values = floats(patients, name)
         counted = truth & np.isfinite(values)
         ratios[name] = np.where(counted, values, 0.0), counted.astype(float)
 
-    hit, false_alarm = _floats(patients, "true_positive_px"), _floats(patients, "false_positive_px")
-    miss, rest = _floats(patients, "false_negative_px"), _floats(patients, "true_negative_px")
+    hit, false_alarm = floats(patients, "true_positive_px"), floats(patients, "false_positive_px")
+    miss, rest = floats(patients, "false_negative_px"), floats(patients, "true_negative_px")
     ratios["pooled_dice"] = 2 * hit, 2 * hit + false_alarm + miss
     ratios["accuracy"] = hit + rest, hit + rest + false_alarm + miss
     ratios["specificity"] = rest, rest + false_alarm
@@ -139,7 +135,7 @@ def _patient_ratios(patients: pd.DataFrame, truth: NDArray[np.bool_]) -> dict[st
     detected = patients["detected"].to_numpy(bool)
     ratios["patient_sensitivity"] = (truth & detected).astype(float), truth.astype(float)
     ratios["patient_specificity"] = (~truth & ~detected).astype(float), (~truth).astype(float)
-    bias = _floats(patients, "predicted_ml") - _floats(patients, "true_ml")
+    bias = floats(patients, "predicted_ml") - floats(patients, "true_ml")
     ratios["volume_bias_ml"] = bias, np.ones(truth.size)
     return ratios
 
@@ -154,104 +150,13 @@ def _slice_ratios(
         counted = np.bincount(owner[chosen], minlength=patients)
         return summed.astype(float), counted.astype(float)
 
-    dice = _floats(slices, "dice")
+    dice = floats(slices, "dice")
     detected = slices["detected"].to_numpy(bool)
     return {
         "slice_dice": in_each_patient(dice, positive & np.isfinite(dice)),
         "slice_sensitivity": in_each_patient(detected, positive),
         "slice_specificity": in_each_patient(~detected, ~positive),
     }
-
-
-def _patient_weights(truth: NDArray[np.bool_], resamples: int, seed: int) -> Floats:
-    """Draw how often each patient enters each resample: (resamples, patients), within hemorrhage and none."""
-    generator = np.random.default_rng(seed)
-    weights = np.zeros((resamples, truth.size))
-    for stratum in (truth, ~truth):
-        count = int(stratum.sum())
-        if count:
-            weights[:, stratum] = generator.multinomial(count, np.full(count, 1 / count), size=resamples)
-    return weights
-
-
-def _ratio(name: str, numerator: Floats, denominator: Floats, weights: Floats) -> Row:
-    """Estimate a sum over patients divided by another one."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(np.float64(numerator.sum()) / denominator.sum())
-        resampled = (weights @ numerator) / (weights @ denominator)
-    contributing = int((denominator > 0).sum())
-    return _with_interval(name, value, resampled if contributing >= 2 else np.array([]))
-
-
-def _with_interval(name: str, value: float, resampled: Floats) -> Row:
-    low, high = _percentiles(resampled)
-    if low == high:  # all resamples agree, as at a share of 0 or 1: that is no certainty
-        low = high = np.nan
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
-
-
-def _share(name: str, found: float, total: float) -> Row:
-    """Estimate a share of patients with its Wilson interval, which holds at 0 and 1 too (doi 10.2307/2276774)."""
-    if not total:
-        return {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
-    interval = stats.binomtest(int(found), int(total)).proportion_ci(method="wilson")
-    return {name: found / total, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}
-
-
-def _percentiles(resampled: Floats) -> tuple[float, float]:
-    finite = resampled[np.isfinite(resampled)]
-    if not finite.size:
-        return np.nan, np.nan
-    low, high = np.percentile(finite, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def auroc(score: Floats, positive: NDArray[np.bool_]) -> float:
-    """Return the area under the ROC curve from ranks (Mann-Whitney), ties counted as one half.
-
-    Parameters
-    ----------
-    score
-        Shape (n,), higher where hemorrhage is more likely.
-    positive
-        Shape (n,), the truth.
-
-    Returns
-    -------
-    float
-        0…1; NaN if one class is empty or a score is missing.
-    """
-    n_positive = int(positive.sum())
-    n_negative = positive.size - n_positive
-    if n_positive == 0 or n_negative == 0 or not np.isfinite(score).all():
-        return np.nan
-    ranks = rankdata(score)
-    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
-
-
-def _slice_auroc(score: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], weights: Floats) -> Row:
-    """Estimate the AUROC of slices with an interval over patients.
-
-    The area is the part of concordant pairs of a positive and a negative slice. Counted once for each pair of
-    patients, they give the area of any resample of patients as a quadratic form.
-    """
-    value = auroc(score, positive)
-    if not np.isfinite(value):
-        return _with_interval("slice_auroc", np.nan, np.array([]))
-    patients = weights.shape[1]
-    concordant = np.zeros((patients, patients))
-    for first in np.unique(owner[positive]):
-        own = score[positive & (owner == first)]
-        for second in np.unique(owner[~positive]):
-            others = np.sort(score[~positive & (owner == second)])
-            below = np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")
-            concordant[first, second] = below.sum() / 2
-    n_positive = np.bincount(owner[positive], minlength=patients).astype(float)
-    n_negative = np.bincount(owner[~positive], minlength=patients).astype(float)
-    pairs = (weights @ n_positive) * (weights @ n_negative)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        resampled = ((weights @ concordant) * weights).sum(axis=1) / pairs
-    return _with_interval("slice_auroc", value, resampled if np.sum(n_positive > 0) >= 2 else np.array([]))
 
 
 def study_samples(metrics: pd.DataFrame, model: str, *, by: str = "group", n: int = 10, seed: int = 0) -> pd.DataFrame:
@@ -324,9 +229,9 @@ def areas_by_group(
 
 
 def _units(metrics: pd.DataFrame, model: str, level: str) -> pd.DataFrame:
-    rows = _test_rows(metrics, model, level)
+    rows = rows_of_test(metrics, model, level)
     positive = rows["has_hemorrhage"].to_numpy(bool)
-    bleed = _floats(rows, "true_ml" if level == "patient" else "true_px")
+    bleed = floats(rows, "true_ml" if level == "patient" else "true_px")
     median = np.median(bleed[positive]) if positive.any() else 0.0
     return pd.DataFrame(
         {
@@ -336,19 +241,21 @@ def _units(metrics: pd.DataFrame, model: str, level: str) -> pd.DataFrame:
             "slice": rows["slice"].to_numpy(),
             "group": np.where(positive, *TWO_GROUPS),
             "size": np.select([~positive, bleed <= median], THREE_GROUPS[:2], THREE_GROUPS[2]),
-            "area_px": _floats(rows, "predicted_px"),
-            "true_px": _floats(rows, "true_px"),
+            "area_px": floats(rows, "predicted_px"),
+            "true_px": floats(rows, "true_px"),
         }
     )
 
 
-def _test_rows(metrics: pd.DataFrame, model: str, level: str) -> pd.DataFrame:
+def rows_of_test(metrics: pd.DataFrame, model: str, level: str) -> pd.DataFrame:
+    """Return a model's rows of the test part, of slices or of patients, in order."""
     chosen = (metrics["part"] == "test") & (metrics["model"] == model) & (metrics["level"] == level)
     rows: Any = metrics[chosen.to_numpy(bool)]
     return rows.sort_values(["patient", "slice"])
 
 
-def _floats(table: pd.DataFrame, column: str) -> Floats:
+def floats(table: pd.DataFrame, column: str) -> Floats:
+    """Return a column as float64, NaN where it is empty."""
     return table[column].to_numpy(float, na_value=np.nan)
 
 
@@ -424,7 +331,7 @@ def compare_two(
     if groups.obstacle:
         return [_row(base, test=name, reason=groups.obstacle) for name in names]
     first, second = groups.members.values()
-    effect_low, effect_high = _percentiles(_hedges(*groups.resampled(resamples, seed)))
+    effect_low, effect_high = percentiles(_hedges(*groups.resampled(resamples, seed)))
     rows: list[Row] = []
     for name, welch in names.items():
         found = _pingouin().ttest(first, second, correction=welch).iloc[0]
@@ -486,7 +393,7 @@ def compare_three(samples: pd.DataFrame, *, model: str, unit: str, seed: int = 0
         }
     )
     found = _pingouin().anova(table, dv="area", between="group", detailed=True).set_index("Source")
-    effect_low, effect_high = _percentiles(_eta_squared(groups.resampled(resamples, seed)))
+    effect_low, effect_high = percentiles(_eta_squared(groups.resampled(resamples, seed)))
     return _row(
         base,
         statistic=float(found.loc["group", "F"]),
@@ -536,7 +443,7 @@ def against_baseline(
     if reason:
         return [_row(base, test=name, reason=reason) for name in ("Wilcoxon signed-rank", "paired t-test")]
     draws = np.random.default_rng(seed).choice(difference, size=(resamples, difference.size)).mean(axis=1)
-    low, high = _percentiles(draws)
+    low, high = percentiles(draws)
     shared = base | {"difference": float(difference.mean())}
     wilcoxon = _pingouin().wilcoxon(ours, theirs).iloc[0]
     rows = [
@@ -575,11 +482,11 @@ def against_baseline(
 def _paired_dice(metrics: pd.DataFrame, model: str, baseline: str) -> tuple[Floats, Floats]:
     dice: dict[str, pd.Series] = {}
     for name in (model, baseline):
-        rows = _test_rows(metrics, name, "patient")
+        rows = rows_of_test(metrics, name, "patient")
         bleeds = rows["has_hemorrhage"].to_numpy(bool)
-        dice[name] = pd.Series(_floats(rows, "dice")[bleeds], index=rows["patient"].to_numpy()[bleeds])
+        dice[name] = pd.Series(floats(rows, "dice")[bleeds], index=rows["patient"].to_numpy()[bleeds])
     table = pd.DataFrame(dice).sort_index()
-    return _floats(table, model), _floats(table, baseline)
+    return floats(table, model), floats(table, baseline)
 
 
 def _paired_obstacle(difference: Floats) -> str:

@@ -47,7 +47,12 @@ def test_every_conda_file_is_used_and_every_one_used_exists():
 
 def test_an_environment_has_what_its_scripts_import():
     """Follow the imports of each script through the library, function bodies aside, and hold them against its file."""
-    packages = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow"}
+    packages = {
+        "surface_distance": "surface-distance",
+        "cv2": "opencv-python-headless",
+        "yaml": "pyyaml",
+        "PIL": "pillow",
+    }
     standard = __import__("sys").stdlib_module_names
     rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     for environment, script in re.findall(r"envs/(\w+)\.yaml.*?scripts/(\w+)\.py", rules, flags=re.DOTALL):

@@ -44,7 +44,7 @@ def predicted(shard, mask, folder):
     ]
     files = folder / "s.parquet", folder / "m.nii.gz", folder / "p.nii.gz"
     Prediction(shard.info, rows, mask.astype(np.float32), mask).write(*files)
-    return evaluation.evaluate(shard, files_of(folder), {"m": files[:2]}, (0, "test"), (50, 90))
+    return evaluation.evaluate(shard, files_of(folder), {"m": files}, (0, "test"), (50, 90))
 
 
 def of_patient(rows, model):
@@ -60,6 +60,18 @@ def test_a_perfect_prediction_is_perfect_and_null_is_null(shard, folder, made):
     assert of_patient(rows, "null")["predicted_px"] == 0
     assert of_patient(rows, "null")["accuracy"] > 0.98
     assert 0 < of_patient(rows, "threshold")["dice"] < 1
+
+
+def test_surfaces_lesions_and_calibration_are_those_of_the_scan(shard, folder, made):
+    rows = predicted(shard, made.mask, folder)
+    perfect, null = of_patient(rows, "m"), of_patient(rows, "null")
+    assert (perfect["hd95_mm"], perfect["nsd"]) == (0, 1)
+    assert perfect["found_lesions"] == perfect["true_lesions"] > 0 == perfect["false_positive_lesions"]
+    assert perfect["calibration_px"][9] == perfect["calibration_true_px"][9] == sum(perfect["calibration_true_px"])
+    assert sum(null["calibration_px"]) == null["calibration_px"][0] == sum(perfect["calibration_px"])
+    assert sum(null["calibration_px"]) < made.mask.size / 2  # air is left out
+    assert null["calibration_true_px"][0] == made.mask.sum()
+    assert null["found_lesions"] == null["nsd"] == 0
 
 
 def test_a_mask_shifted_by_one_slice_is_not_perfect(shard, folder, made):

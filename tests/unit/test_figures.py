@@ -60,6 +60,17 @@ def metrics() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def calibration() -> pd.DataFrame:
+    columns = ["model", "pixels", "probability", "share", "share_low", "share_high"]
+    rows = [
+        ("null", 100, 0.0, 0.01, 0.0, 0.02),
+        ("unet-small", 90, 0.05, 0.0, np.nan, np.nan),
+        ("unet-small", 0, np.nan, np.nan, np.nan, np.nan),
+        ("unet-small", 10, 0.93, 0.7, 0.5, 0.9),
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def layers() -> list[dict[str, Any]]:
     kinds = [
         ("input", 3, 0),
@@ -114,6 +125,7 @@ DRAWINGS = {
     "training curves": lambda path: figures.training_curves(history(folds=2), path),
     "boxplots": lambda path: figures.boxplots({"slices": {"bleed": [1.0, 2, 9], "none": [0.0]}}, path),
     "dice": lambda path: figures.dice_by_model(metrics(), path, models=["null", "unet-small"]),
+    "reliability": lambda path: figures.reliability(calibration(), path, models=["null", "unet-small"]),
     "network": lambda path: figures.network_drawing(layers(), path, title="small"),
     "rule graph": lambda path: figures.rule_graph(EDGES, path),
     "placeholder": lambda path: figures.placeholder("nothing here", path),
@@ -193,6 +205,12 @@ def test_dice_is_that_of_test_patients_with_hemorrhage(tmp_path: Path) -> None:
     assert sorted(points) == pytest.approx([0, 0, 0, 0.5, 0.6, 0.7])
 
 
+def test_reliability_has_a_point_for_each_bin_with_pixels(tmp_path: Path) -> None:
+    axes = figures.reliability(calibration(), tmp_path / "figure.png", models=["null", "unet-small"]).axes[0]
+    curves = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert curves == {"as it says": [[0, 0], [1, 1]], "null": [[0, 0.01]], "unet-small": [[0.05, 0], [0.93, 0.7]]}
+
+
 def test_network_has_a_bar_for_each_layer_and_a_skip(tmp_path: Path) -> None:
     figure = figures.network_drawing(layers(), tmp_path / "figure.png")
     bars = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
@@ -231,6 +249,7 @@ EMPTY = {
     "training curves": lambda path: figures.training_curves(history().iloc[:0], path),
     "boxplots": lambda path: figures.boxplots({"slices": {"bleed": [], "none": []}}, path),
     "dice": lambda path: figures.dice_by_model(metrics().iloc[:0], path, models=["null"]),
+    "reliability": lambda path: figures.reliability(calibration().iloc[:0], path, models=["null"]),
     "network": lambda path: figures.network_drawing([], path),
     "rule graph": lambda path: figures.rule_graph([], path),
 }

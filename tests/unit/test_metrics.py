@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from ichflow import metrics
 from ichflow.dataset import LABELS
-from ichflow.metrics import Scale
 
 ABOUT = {"patient": "049", "model": "m", "fold": 0, "part": "test", "threshold": 0.5}
 
@@ -14,9 +13,9 @@ def measured(truth, prediction, scores=None):
     labels = np.zeros((len(truth), len(LABELS)), bool)
     labels[0, 3] = True
     scores = np.zeros(len(truth)) if scores is None else np.array(scores)
-    return metrics.rows(
-        ABOUT, truth, prediction, scores, metrics.Labels(labels, ["epidural", "fracture"]), Scale(0.25, 5.0)
-    )
+    labels = metrics.Labels(labels, ["epidural", "fracture"])
+    case = metrics.Case(truth, np.ones(truth.shape, bool), labels, (5.0, 0.5, 0.5))
+    return metrics.rows(ABOUT, case, metrics.Answer(prediction, prediction.astype(np.float32), scores))
 
 
 def test_counted_by_hand():
@@ -63,6 +62,35 @@ def test_nothing_predicted_where_there_is_hemorrhage_is_zero():
     assert slice_["dice"] == slice_["iou"] == slice_["sensitivity"] == 0
     assert slice_["precision"] is None
     assert slice_["accuracy"] == 0.5
+
+
+def test_distances_are_not_defined_where_one_is_empty():
+    _, silent = measured([[[1, 0]]], [[[0, 0]]])
+    assert silent["hd95_mm"] is silent["assd_mm"] is None
+    assert (silent["nsd"], silent["boundary_near"], silent["relative_volume_difference"]) == (0, 0, -1)
+    assert silent["boundary"] > 0
+    _, noisy = measured([[[0, 0]]], [[[0, 1]]])
+    assert noisy["nsd"] is noisy["hd95_mm"] is noisy["relative_volume_difference"] is None
+    assert noisy["boundary"] > 0
+    _, quiet = measured([[[0, 0]]], [[[0, 0]]])
+    assert (quiet["nsd"], quiet["boundary"]) == (None, 0)
+    assert (quiet["true_lesions"], quiet["predicted_lesions"]) == (0, 0)
+
+
+def test_slices_are_measured_within_themselves():
+    """A prediction one slice too high is 5 mm away in the volume, and has nothing to be compared with on a slice."""
+    blank, full = np.zeros((4, 4), int), np.ones((4, 4), int)
+    first, second, patient = measured([full, blank], [blank, full])
+    assert (first["hd95_mm"], second["hd95_mm"], first["nsd"], second["nsd"]) == (None, None, 0, None)
+    assert patient["hd95_mm"] == 5
+    assert patient["found_lesions"] == 0
+    row = [[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    slice_, _ = measured([row], [row[::-1]])
+    assert slice_["hd95_mm"] == pytest.approx(1.5)  # three pixels of 0.5 mm
+    slice_, patient = measured([full], [full])
+    assert (slice_["hd95_mm"], slice_["nsd"], patient["nsd"]) == (0, 1, 1)
+    assert (slice_["true_lesions"], slice_["calibration_px"], patient["true_lesions"]) == (None, None, 1)
+    assert patient["calibration_px"] == [0] * 9 + [16]
 
 
 def test_columns_are_those_of_the_schema():

@@ -46,6 +46,9 @@ TABLES = [
     ("metrics", "metrics/049.parquet"),
     ("metrics", "metrics.parquet"),
     ("summary", "statistics/summary.csv"),
+    ("measures", "statistics/measures.csv"),
+    ("measures", "statistics/subgroups.csv"),
+    ("calibration", "statistics/calibration.csv"),
     ("tests", "statistics/tests.csv"),
     ("dataset", "statistics/dataset.csv"),
 ]
@@ -53,7 +56,7 @@ TABLES = [
 
 @pytest.mark.parametrize(("schema", "path"), TABLES, ids=[path for _, path in TABLES])
 def test_every_table_keeps_its_schema(finished, schema, path):
-    hold(schema, rows_of(finished.result(path)))
+    hold(schema, rows_of(finished.result(path), schema))
 
 
 def hold(schema, rows):

@@ -18,6 +18,10 @@ rule evaluate_patient:
         masks=expand(
             "<results>/predictions/{model}/{{patient}}_mask.nii.gz", model=MODELS
         ),
+        probabilities=expand(
+            "<results>/predictions/{model}/{{patient}}_probability.nii.gz",
+            model=MODELS,
+        ),
     output:
         "<results>/metrics/{patient}.parquet",
     log:

@@ -118,15 +118,22 @@ rule figure_overlays:
 
 
 rule figure_results:
-    """Dice by model, and the predicted areas of each group."""
+    """Dice by model, the reliability of probabilities, and the predicted areas of each group."""
     input:
         metrics="<results>/metrics.parquet",
+        calibration=rules.statistics.output.calibration,
     output:
         dice=report(
             "<results>/figures/dice.png",
             caption="../report/dice.rst",
             category="Results",
             labels={"figure": "Dice by model"},
+        ),
+        reliability=report(
+            "<results>/figures/reliability.png",
+            caption="../report/calibration.rst",
+            category="Results",
+            labels={"figure": "Calibration"},
         ),
         areas=report(
             "<results>/figures/areas.png",
@@ -144,7 +151,7 @@ rule figure_results:
         sample=lookup(within=config, dpath="statistics/sample"),
         seed=lookup(within=config, dpath="statistics/seed"),
     message:
-        "Draw Dice and areas"
+        "Draw Dice, reliability and areas"
     script:
         "../../scripts/figure_results.py"
 
@@ -181,12 +188,15 @@ rule report:
         dataset=rules.dataset_statistics.output[0],
         inventory=rules.inventory.output.csv,
         summary=rules.statistics.output.summary,
+        measures=rules.statistics.output.measures,
+        subgroups=rules.statistics.output.subgroups,
         tests=rules.statistics.output.tests,
         samples=rules.figure_samples.output.samples,
         bone=rules.figure_samples.output.bone,
         augmentation=rules.figure_samples.output.augmentation,
         areas=rules.figure_results.output.areas,
         dice=rules.figure_results.output.dice,
+        reliability=rules.figure_results.output.reliability,
         rules=rules.figure_rules.output[0],
         networks=expand("<results>/figures/network-{model}.svg", model=TRAINED),
         curves=expand("<results>/figures/curves-{model}.png", model=TRAINED),

@@ -1,5 +1,5 @@
-# Needs: metrics, inventory and splits. Makes: statistics/ with the dataset's counts, a row of results a model, and a row
-# a test.
+# Needs: metrics, inventory and splits. Makes: statistics/ with the dataset's counts, results by model, measure and
+# group, and a row a test.
 
 
 rule statistics:
@@ -12,6 +12,24 @@ rule statistics:
             caption="../report/summary.rst",
             category="Results",
             labels={"table": "Results by model"},
+        ),
+        measures=report(
+            "<results>/statistics/measures.csv",
+            caption="../report/measures.rst",
+            category="Results",
+            labels={"table": "All measures"},
+        ),
+        subgroups=report(
+            "<results>/statistics/subgroups.csv",
+            caption="../report/subgroups.rst",
+            category="Results",
+            labels={"table": "By subtype and volume"},
+        ),
+        calibration=report(
+            "<results>/statistics/calibration.csv",
+            caption="../report/calibration.rst",
+            category="Results",
+            labels={"table": "Calibration"},
         ),
         tests=report(
             "<results>/statistics/tests.csv",

@@ -1,0 +1,145 @@
+"""The tables of measures, laid out for reading: a row a measure and model, with the n beside each number."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pandas as pd
+
+from ichflow.report import NOTHING, Cell, Column, Table, format_interval
+
+LABELS: Mapping[str, str] = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "sensitivity": "Pixel sensitivity",
+    "precision": "Pixel precision",
+    "nsd": "Normalized surface Dice, 2 mm",
+    "hd95_mm": "HD95, mm",
+    "assd_mm": "Average symmetric surface distance, mm",
+    "specificity": "Pixel specificity",
+    "accuracy": "Pixel accuracy",
+    "volume_difference_ml": "Predicted minus true volume (bias), mL",
+    "limit_low_ml": "Lower 95 % limit of agreement, mL",
+    "limit_high_ml": "Upper 95 % limit of agreement, mL",
+    "relative_volume_difference": "Relative volume difference",
+    "detection_sensitivity": "Sensitivity of detection",
+    "clean_rate": "Specificity of detection (clean rate)",
+    "auroc": "AUROC of the score",
+    "average_precision": "Average precision of the score",
+    "false_positive_px": "False-positive pixels where there is no hemorrhage",
+    "false_positive_ml": "False-positive volume where there is no hemorrhage, mL",
+    "lesion_sensitivity": "Lesions found",
+    "lesion_precision": "Predicted lesions that are true",
+    "lesion_f1": "F1 of lesions",
+    "lesion_sensitivity_under_1_ml": "Lesions found, below 1 mL",
+    "lesion_sensitivity_1_to_5_ml": "Lesions found, from 1 to 5 mL",
+    "lesion_sensitivity_5_to_30_ml": "Lesions found, from 5 to 30 mL",
+    "lesion_sensitivity_over_30_ml": "Lesions found, 30 mL or more",
+    "false_positive_lesions": "False-positive lesions a scan",
+    "ece": "Expected calibration error of pixels of the head",
+}
+"""What a measure is called on the page."""
+
+KINDS: Mapping[str, str] = {
+    "segmentation": "Overlap and surfaces. Means are over slices and patients with hemorrhage in which the measure is "
+    "defined (for pixel specificity and accuracy: over all); distances need a prediction, so mind their n. "
+    "Pooled are the pixels and surfaces of all test patients.",
+    "volume": "Volume, of slices and patients with hemorrhage; limits of agreement of Bland and Altman.",
+    "detection": "Detection, which is one predicted pixel or more; the score is the highest probability of a slice or "
+    "scan. Sensitivity is of slices and scans with hemorrhage, the rest below it of those without, "
+    "AUROC and average precision of both.",
+    "lesions": "Lesions: connected components (26-connectivity), found from one predicted voxel on. Means are over "
+    "patients with hemorrhage that have such lesions, false-positive lesions over all; pooled are all lesions.",
+    "calibration": "Calibration of pixel probabilities within the head, in ten bins.",
+}
+"""Caption of the table of each kind of measure."""
+
+GROUPS: Mapping[str, str] = {
+    "under_1_ml": "below 1 mL",
+    "1_to_5_ml": "from 1 to 5 mL",
+    "5_to_30_ml": "from 5 to 30 mL",
+    "over_30_ml": "30 mL or more",
+}
+
+BY: Mapping[str, str] = {
+    "subtype": "By subtype: patients and slices labeled with it, each in all that it is labeled with. Masks do not "
+    "tell subtypes apart, so the whole hemorrhage is measured.",
+    "volume": "By true volume of the patient's hemorrhage.",
+}
+"""Caption of the table of each kind of group."""
+
+LEVELS: Mapping[str, tuple[str, str]] = {
+    "slice": ("mean of slices [95 %]", "slices"),
+    "patient": ("mean of patients [95 %]", "patients"),
+    "pooled": ("pooled [95 %]", "n"),
+}
+"""How numbers are summed up: headings of the number, and of its n."""
+
+
+def of_measures(measures: pd.DataFrame) -> list[Table]:
+    """Lay out the measures of all test patients.
+
+    Parameters
+    ----------
+    measures
+        As :func:`ichflow.measures.table` makes it.
+
+    Returns
+    -------
+    list of Table
+        One for each of :data:`KINDS` that has rows.
+    """
+    rows = _records(measures)
+    found = {kind: [row for row in rows if row["kind"] == kind] for kind in KINDS}
+    return [_table(KINDS[kind], chosen, grouped=False) for kind, chosen in found.items() if chosen]
+
+
+def of_subgroups(subgroups: pd.DataFrame) -> list[Table]:
+    """Lay out the measures of groups of patients.
+
+    Parameters
+    ----------
+    subgroups
+        As :func:`ichflow.measures.subgroups` makes it.
+
+    Returns
+    -------
+    list of Table
+        One for each of :data:`BY` that has rows.
+    """
+    rows = _records(subgroups)
+    found = {by: [row for row in rows if row["by"] == by] for by in BY}
+    return [_table(BY[by], chosen, grouped=True) for by, chosen in found.items() if chosen]
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", frame.to_dict("records"))
+
+
+def _table(caption: str, rows: list[dict[str, Any]], *, grouped: bool) -> Table:
+    columns = [Column("group", False)] if grouped else []
+    columns += [Column("measure", False), Column("model", False)]
+    for heading, counted in LEVELS.values():
+        columns += [Column(heading, True), Column(counted, True)]
+    return Table(caption, columns, [_line(row, grouped=grouped) for row in rows])
+
+
+def _line(row: Mapping[str, Any], *, grouped: bool) -> list[Cell]:
+    group, label = GROUPS.get(row["group"], row["group"]), LABELS[row["measure"]]
+    cells = [Cell(group, group)] if grouped else []
+    cells += [Cell(label, label), Cell(row["model"], row["model"])]
+    for level in LEVELS:
+        cells += [_number(row, level), _count(row, level)]
+    return cells
+
+
+def _number(row: Mapping[str, Any], level: str) -> Cell:
+    value, low, high = (float(row[name]) for name in (level, f"{level}_low", f"{level}_high"))
+    return Cell(format_interval(value, low, high), None if pd.isna(value) else value)
+
+
+def _count(row: Mapping[str, Any], level: str) -> Cell:
+    number = row["n_pooled" if level == "pooled" else f"n_{level}s"]
+    if pd.isna(number):
+        return Cell(NOTHING, None)
+    unit = f" {row['pooled_over']}" if level == "pooled" else ""  # elsewhere the heading says it
+    return Cell(f"{int(number):,}{unit}", float(number))

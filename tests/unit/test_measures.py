@@ -1,0 +1,244 @@
+"""Measures from volumes to tables, against what scikit-learn, pandas and a hand say."""
+
+from math import isnan
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from ichflow import calibration, measure_tables, measures, metrics
+from ichflow.dataset import LABELS
+from ichflow.report import read_results
+from sklearn.metrics import average_precision_score, roc_auc_score
+from support import ROOT
+
+FEW = 200
+SHAPE, SPACING = (5, 12, 12), (5.0, 4.0, 4.0)
+VOXEL_ML = 0.08
+RECIPE = "unet-small"
+
+
+def answer_of(model, truth, generator):
+    if model == "null":
+        probability = np.zeros(SHAPE, np.float32)
+    else:
+        noise = generator.random(SHAPE) * (0.52 if model == "threshold" else 0.502)
+        probability = np.clip(noise + 0.45 * truth * generator.random(SHAPE), 0, 1).astype(np.float32)
+    return metrics.Answer(probability >= 0.5, probability, probability.max(axis=(1, 2)).astype(float))
+
+
+def drawn(number, generator):
+    """Draw hemorrhage of growing size in three of four patients: a large lesion and a small one."""
+    truth = np.zeros(SHAPE, bool)
+    if number % 4:
+        truth[1:3, 1 : 2 + number // 2, 1 : 2 + number // 2] = True
+        truth[4, 10, 10] = number % 2
+    return truth
+
+
+def make_rows(patients=16, models=("null", "threshold", RECIPE)):
+    generator = np.random.default_rng(3)
+    rows = []
+    for number in range(patients):
+        truth = drawn(number, generator)
+        labels = np.zeros((SHAPE[0], len(LABELS)), bool)
+        labels[:, LABELS.index("epidural")] = truth.any(axis=(1, 2)) & (number % 3 == 0)
+        labels[2] = False  # drawn there, but not labeled
+        of_patient = [name for place, name in enumerate(LABELS) if labels[:, place].any()]
+        case = metrics.Case(truth, np.ones(SHAPE, bool), metrics.Labels(labels, of_patient), SPACING)
+        for model in models:
+            about = {"patient": f"{number:03d}", "model": model, "fold": 0, "threshold": 0.5}
+            about["part"] = "train" if number == 15 else "test"
+            rows += metrics.rows(about, case, answer_of(model, truth, generator))
+    return pd.DataFrame(rows, columns=metrics.SCHEMA.names)
+
+
+ROWS = make_rows()
+TABLE = measures.table(ROWS, resamples=FEW).set_index(["measure", "model"])
+GROUPS = measures.subgroups(ROWS, resamples=FEW).set_index(["group", "measure", "model"])
+
+
+def level(name, model=RECIPE):
+    return ROWS[(ROWS["part"] == "test") & (ROWS["level"] == name) & (ROWS["model"] == model)]
+
+
+def test_every_measure_has_a_row_for_every_model_baselines_first():
+    found = TABLE.reset_index().groupby("measure", sort=False)["model"].agg(list)
+    assert set(map(tuple, found)) == {("null", "threshold", RECIPE)}
+    assert set(found.index) == set(measure_tables.LABELS)
+    schema = yaml.safe_load((ROOT / "workflow/schemas/measures.schema.yaml").read_text())["properties"]
+    assert schema["measure"]["enum"] == list(measure_tables.LABELS)
+    assert schema["kind"]["enum"] == list(measure_tables.KINDS)
+
+
+@pytest.mark.parametrize("name", ["dice", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm"])
+def test_means_are_over_those_in_which_a_measure_is_defined(name):
+    row = TABLE.loc[name, RECIPE]
+    for unit in ("slice", "patient"):
+        values = level(unit).query("has_hemorrhage")[name].astype(float).dropna()
+        assert row[unit] == pytest.approx(values.mean())
+        assert row[f"n_{unit}s"] == len(values)
+        assert row[f"{unit}_low"] < row[unit] < row[f"{unit}_high"]
+
+
+def test_pooled_is_of_all_test_patients_together():
+    patients = level("patient")
+    hit, false, missed = (
+        patients[f"{kind}_px"].sum() for kind in ("true_positive", "false_positive", "false_negative")
+    )
+    expected = {
+        "dice": 2 * hit / (2 * hit + false + missed),
+        "iou": hit / (hit + false + missed),
+        "sensitivity": hit / (hit + missed),
+        "precision": hit / (hit + false),
+        "nsd": patients["boundary_near"].sum() / patients["boundary"].sum(),
+    }
+    for name, value in expected.items():
+        assert TABLE.loc[(name, RECIPE), "pooled"] == pytest.approx(value), name
+    both = patients.dropna(subset="assd_mm")
+    assert TABLE.loc[("assd_mm", RECIPE), "pooled"] == pytest.approx(
+        np.average(both["assd_mm"].astype(float), weights=both["boundary"])
+    )
+    assert TABLE.loc[("assd_mm", RECIPE), "n_pooled"] == len(both)
+    assert TABLE.loc[("assd_mm", "null"), "n_pooled"] == 0
+    assert TABLE.loc[("dice", "null"), "n_pooled"] == len(patients) == 15
+    assert isnan(TABLE.loc[("hd95_mm", RECIPE), "pooled"])
+
+
+def test_the_model_that_predicts_nothing_cannot_win():
+    for name in ("dice", "iou", "sensitivity", "nsd"):
+        assert TABLE.loc[(name, "null"), ["slice", "patient", "pooled"]].tolist() == [0, 0, 0]
+    for name in ("hd95_mm", "assd_mm", "precision"):
+        assert isnan(TABLE.loc[(name, "null"), "patient"])
+        assert TABLE.loc[(name, "null"), "n_patients"] == 0
+    assert TABLE.loc[("relative_volume_difference", "null"), "patient"] == -1
+    assert TABLE.loc[("lesion_f1", "null"), "patient"] == 0
+    assert TABLE.loc[("clean_rate", "null"), ["slice", "patient"]].tolist() == [1, 1]
+
+
+def test_volumes_agree_within_the_limits_of_bland_and_altman():
+    bleeding = level("patient").query("has_hemorrhage")
+    difference = bleeding["predicted_ml"] - bleeding["true_ml"]
+    rows = TABLE.xs(RECIPE, level="model")
+    assert rows.loc["volume_difference_ml", "patient"] == pytest.approx(difference.mean())
+    for name, sign in (("limit_low_ml", -1), ("limit_high_ml", 1)):
+        row = rows.loc[name]
+        assert row["patient"] == pytest.approx(difference.mean() + sign * 1.96 * difference.std())
+        assert row["patient_low"] < row["patient"] < row["patient_high"]
+    pooled = difference.sum() / bleeding["true_ml"].sum()
+    assert rows.loc["relative_volume_difference", "pooled"] == pytest.approx(pooled)
+    assert rows.loc["relative_volume_difference", "patient"] == pytest.approx((difference / bleeding["true_ml"]).mean())
+
+
+def test_detection_agrees_with_scikit_learn():
+    for unit in ("slice", "patient"):
+        rows = level(unit)
+        truth = rows["has_hemorrhage"].astype(bool)
+        assert TABLE.loc[("auroc", RECIPE), unit] == pytest.approx(roc_auc_score(truth, rows["score"]))
+        precision = average_precision_score(truth, rows["score"])
+        assert TABLE.loc[("average_precision", RECIPE), unit] == pytest.approx(precision)
+        found = TABLE.loc[("detection_sensitivity", RECIPE), [unit, f"n_{unit}s"]]
+        assert found.tolist() == [pytest.approx(rows.loc[truth, "detected"].mean()), truth.sum()]
+        clean = TABLE.loc[("clean_rate", RECIPE), [unit, f"n_{unit}s"]]
+        assert clean.tolist() == [pytest.approx(1 - rows.loc[~truth, "detected"].mean()), (~truth).sum()]
+        false = TABLE.loc[("false_positive_px", RECIPE), unit]
+        assert false == pytest.approx(rows.loc[~truth, "predicted_px"].mean())
+
+
+def test_lesions_are_counted_over_all_patients():
+    rows = level("patient")
+    sums = rows[[name for name in rows if "lesions" in name]].sum()
+    true, found, predicted, false = (
+        sums[f"{kind}_lesions"] for kind in ("true", "found", "predicted", "false_positive")
+    )
+    pooled = TABLE.xs(RECIPE, level="model")["pooled"]
+    assert pooled["lesion_sensitivity"] == pytest.approx(found / true)
+    assert pooled["lesion_precision"] == pytest.approx(1 - false / predicted)
+    assert pooled["lesion_f1"] == pytest.approx(2 * found / (2 * found + (true - found) + false))
+    small = sums["found_lesions_under_1_ml"] / sums["true_lesions_under_1_ml"]
+    assert pooled["lesion_sensitivity_under_1_ml"] == pytest.approx(small)
+    assert TABLE.loc[("lesion_sensitivity", RECIPE), "n_pooled"] == true
+    assert TABLE.loc[("lesion_sensitivity", RECIPE), "pooled_over"] == "lesions"
+    assert TABLE.loc[("false_positive_lesions", RECIPE), "patient"] == pytest.approx(
+        rows["false_positive_lesions"].mean()
+    )
+
+
+def test_calibration_is_that_of_all_pixels_together():
+    rows = level("patient")
+    pixels, true_pixels, summed = (np.stack(rows[name].tolist()).sum(axis=0) for name in calibration.COUNTS)
+    expected = (pixels / pixels.sum() * abs(summed / np.maximum(pixels, 1) - true_pixels / np.maximum(pixels, 1))).sum()
+    assert TABLE.loc[("ece", RECIPE), "pooled"] == pytest.approx(expected)
+    table = measures.calibration_table(ROWS, resamples=FEW)
+    assert tuple(table.columns) == measures.CALIBRATION_COLUMNS
+    ours = table[table["model"] == RECIPE]
+    assert ours["pixels"].tolist() == pixels.tolist()
+    assert ours["pixels"].sum() == 15 * np.prod(SHAPE)
+    known = (ours["pixels"] > 0).to_numpy()
+    assert ours["share"][known].tolist() == pytest.approx((true_pixels[known] / pixels[known]).tolist())
+    assert ours["probability"][known].between(ours["bin_low"][known], ours["bin_high"][known]).all()
+
+
+def test_subgroups_hold_their_patients():
+    bleeding = level("patient").query("has_hemorrhage")
+    epidural = bleeding[bleeding["epidural"].astype(bool)]
+    row = GROUPS.loc["epidural", "dice", RECIPE]
+    assert (row["by"], row["n_patients"]) == ("subtype", len(epidural))
+    assert row["patient"] == pytest.approx(epidural["dice"].astype(float).mean())
+    slices = level("slice")
+    chosen = slices[slices["epidural"].astype(bool) & slices["has_hemorrhage"].astype(bool)]
+    assert row["n_slices"] == len(chosen)
+    assert row["slice"] == pytest.approx(chosen["dice"].astype(float).mean())
+    assert GROUPS.loc["subdural", "dice", RECIPE]["n_patients"] == 0
+    volumes = ["under_1_ml", "1_to_5_ml", "5_to_30_ml", "over_30_ml"]
+    numbers = [GROUPS.loc[name, "dice", RECIPE]["n_patients"] for name in volumes]
+    expected = [((bleeding["true_ml"] >= low) & (bleeding["true_ml"] < high)).sum() for low, high in SIZES]
+    assert numbers == expected
+    assert sum(numbers) == len(bleeding)
+    assert numbers[0] > 0 < numbers[1]
+
+
+SIZES = [(0, 1), (1, 5), (5, 30), (30, np.inf)]
+
+
+def test_only_test_rows_enter():
+    changed = ROWS.copy()
+    trained = changed["part"] == "train"
+    changed.loc[trained, ["dice", "predicted_px", "boundary", "found_lesions"]] = 0
+    for make in (measures.table, measures.subgroups, measures.calibration_table):
+        assert make(ROWS, resamples=FEW).equals(make(changed, resamples=FEW))
+
+
+@pytest.mark.parametrize("case", ["no test part", "no hemorrhage", "all hemorrhage", "one patient", "no rows"])
+def test_degenerate_input_gives_tables_without_an_error(case):
+    rows = {
+        "no test part": ROWS.assign(part="train"),
+        "no hemorrhage": ROWS[ROWS["patient"].isin(ROWS.query("level == 'patient' and true_px == 0")["patient"])],
+        "all hemorrhage": ROWS[ROWS["patient"].isin(ROWS.query("level == 'patient' and true_px > 0")["patient"])],
+        "one patient": ROWS[ROWS["patient"] == "001"],
+        "no rows": ROWS.iloc[:0],
+    }[case]
+    table = measures.table(rows, resamples=FEW)
+    groups, bins = measures.subgroups(rows, resamples=FEW), measures.calibration_table(rows, resamples=FEW)
+    assert list(table.columns) == list(groups.columns) == list(measures.COLUMNS)
+    if case == "one patient":
+        assert table["patient_low"].isna().sum() >= len(table) - 6  # Wilson's alone is there for one
+    if case != "no rows":
+        assert measure_tables.of_measures(table)
+        assert measure_tables.of_subgroups(groups)
+        assert len(bins) == 30
+    if case == "no hemorrhage":
+        assert groups["patient"].isna().all()
+        assert table.loc[table["measure"] == "clean_rate", "patient"].notna().all()
+
+
+def test_the_page_shows_every_n(tmp_path):
+    path = tmp_path / "measures.csv"
+    measures.table(ROWS, resamples=FEW).to_csv(path, index=False)
+    tables = measure_tables.of_measures(read_results(path))
+    assert [table.caption for table in tables] == list(measure_tables.KINDS.values())
+    first = tables[0].rows[2]
+    assert [cell.text for cell in first[:2]] == ["Dice", RECIPE]
+    assert [first[place].text for place in (3, 5, 7)] == ["29", "11", "15 patients"]
+    silent = next(row for row in tables[0].rows if row[0].text == "HD95, mm" and row[1].text == "null")
+    assert [cell.text for cell in silent[4:]] == ["–", "0", "–", "–"]
