@@ -170,7 +170,7 @@ def test_the_ablation_trains_each_variant_with_each_seed_and_nothing_else(copied
     }
     assert rows[0]["variant"] == "base"
     assert not copied.result("resume").exists()
-    assert "Nothing to be done" in copied.snakemake()
+    assert "Nothing to be done" in copied.snakemake("ablation")
     copied.configure(ablation={"seeds": [1, 2], "choices": {"windows": [["bone"]], "positive_share": [None]}})
     assert copied.planned("ablation")["ablate_variant"] == 2
 
