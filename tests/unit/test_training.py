@@ -30,6 +30,8 @@ TINY = dataclasses.replace(
     RECIPES["unet-small"],
     size=32,
     neighbors=1,
+    residual=False,
+    weight_average=0.0,
     affine=0.0,
     filters=4,
     levels=2,
