@@ -73,7 +73,7 @@ def training(paths, folder, recipe):
     model, facts, _ = training.train(recipe, paths, paths[:2], folder / "scratch", state, workers=os.cpu_count() or 1)
     say("train", facts["images_a_second"], f"images a second ({recipe.filters} filters, {recipe.size} x {recipe.size})")
     training.write_model(folder / "model.keras", model)
-    export.export(folder / "model.keras", {"recipe": recipe.as_dict(), "fold": 0}, folder / "model.onnx")
+    export.export(folder / "model.keras", facts | {"fold": 0}, folder / "model.onnx")
     return folder / "model.onnx"
 
 

@@ -197,7 +197,7 @@ def memory(folder, patients):
     paths = [own[number % len(own)] for number in range(patients)]
     with tempfile.TemporaryDirectory() as scratch:
         state = ResumeFile(Path(scratch) / "state.npz", "{}")
-        training.train(recipe, paths, paths[: patients // 4], scratch, state, workers=CORES)
+        training.train(recipe, paths, paths[: max(patients // 4, 1)], scratch, state, workers=CORES)
     return {"peak_mb": peak_mb()}
 
 
