@@ -4,7 +4,6 @@ from ichflow.job import logged
 
 with logged(snakemake.log[0]) as tell:
     import os
-    from tempfile import TemporaryDirectory
 
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(snakemake.threads), "TF_CPP_MIN_LOG_LEVEL": "2"}
 
@@ -16,15 +15,14 @@ with logged(snakemake.log[0]) as tell:
     fold = Fold.find(tables.read(source.splits), 0, source.shards, source.digests)
     recipe = Recipe.from_json(snakemake.params.recipe)
     state = training.state_of(snakemake.params.state, recipe, fold.digests)
-    with TemporaryDirectory(dir=snakemake.resources.tmpdir) as scratch:
-        network, facts, _ = training.train(
-            recipe,
-            fold.shards[splits.TRAIN],
-            fold.shards[splits.VALIDATION],
-            scratch,
-            state,
-            workers=snakemake.threads,
-        )
+    network, facts, _ = training.train(
+        recipe,
+        fold.shards[splits.TRAIN],
+        fold.shards[splits.VALIDATION],
+        snakemake.resources.tmpdir,
+        state,
+        workers=snakemake.threads,
+    )
     tell(
         f"{snakemake.wildcards.variant}, seed {snakemake.wildcards.seed}: {facts['epochs']} epochs in "
         f"{facts['seconds']:.0f} s, the best one {facts['best_epoch']}"

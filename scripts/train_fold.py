@@ -4,7 +4,6 @@ from ichflow.job import logged
 
 with logged(snakemake.log[0]) as tell:
     import os
-    from tempfile import TemporaryDirectory
 
     # Snakemake gives this job so many cores, TensorFlow counts those of the machine
     cores = min(snakemake.threads, os.cpu_count() or 1)
@@ -21,18 +20,17 @@ with logged(snakemake.log[0]) as tell:
     recipe = Recipe.from_json(snakemake.params.recipe)
     # Beside the outputs and none of them, since Snakemake deletes those of a job that fails
     state = training.state_of(snakemake.params.state, recipe, fold.digests)
-    with TemporaryDirectory(dir=snakemake.resources.tmpdir) as scratch:
-        network, facts, history = training.train(
-            recipe,
-            fold.shards[splits.TRAIN],
-            fold.shards[splits.VALIDATION],
-            scratch,
-            state,
-            workers=cores,
-            tell=lambda line: tell(f"{model}, fold {number}: {line}"),
-            # Not a parameter of the rule: to watch a training is no reason to train again
-            tensorboard=snakemake.params.tensorboard if snakemake.config["train"]["tensorboard"] else None,
-        )
+    network, facts, history = training.train(
+        recipe,
+        fold.shards[splits.TRAIN],
+        fold.shards[splits.VALIDATION],
+        snakemake.resources.tmpdir,
+        state,
+        workers=cores,
+        tell=lambda line: tell(f"{model}, fold {number}: {line}"),
+        # Not a parameter of the rule: to watch a training is no reason to train again
+        tensorboard=snakemake.params.tensorboard if snakemake.config["train"]["tensorboard"] else None,
+    )
     training.write_model(snakemake.output.model, network)
     training.write_history(snakemake.output.history, history)
     write_json(snakemake.output.provenance, facts | {"model": model, "fold": number} | fold.provenance())

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ichflow import grid, shards, windows
+from ichflow import grid, networks, shards, windows
 from ichflow.recipes import BASE, Recipe
 from ichflow.tables import Row
 
@@ -78,16 +78,12 @@ def measure(model: Any, recipe: Recipe, threshold: float, paths: Sequence[str | 
         if not len(shard.hu):
             continue
         small, truth = grid.resize_area(shard.hu, recipe.size), grid.shrink_labels(shard.mask, recipe.size) > 0
-        row_mm = shard.info.grid.pixel_area_mm2(recipe.size)
-        ml_a_pixel = row_mm * shard.info.geometry.spacing_mm[0] / 1000
+        ml_a_pixel = shard.info.grid.pixel_area_mm2(recipe.size) * shard.info.geometry.spacing_mm[0] / 1000
         true_ml = float(truth.sum() * ml_a_pixel)
         for position, marked in enumerate(truth):
             planes = small[windows.neighborhood(len(small), position, recipe.neighbors)]
             image = windows.network_input(planes, recipe.windows)[None]
-            probability = np.asarray(model.predict_on_batch(image))[0, :, :, 0]
-            if recipe.test_flip:
-                mirrored = np.asarray(model.predict_on_batch(image[:, :, ::-1]))[0, :, ::-1, 0]
-                probability = (probability + mirrored) / 2
+            probability = networks.probabilities(model, recipe, image)[0]
             found = probability >= threshold
             yield {
                 "patient": shard.info.patient,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ichflow.recipes import Recipe
 
@@ -138,6 +139,29 @@ def _output_bias(keras: Any, recipe: Recipe) -> Any:
     The remedy is that of Lin et al., "Focal loss", ICCV 2017, https://doi.org/10.1109/ICCV.2017.324.
     """
     return keras.initializers.Constant(0.0 if recipe.head == STUDY_HEAD else -2.0)
+
+
+def probabilities(model: Any, recipe: Recipe, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Predict a batch, with the mirror images of it where the recipe says so.
+
+    Parameters
+    ----------
+    model
+        A network of :func:`build`.
+    recipe
+        What it was made by.
+    images
+        float32 (batch, size, size, channels).
+
+    Returns
+    -------
+    ndarray
+        float32 (batch, size, size), the probability of hemorrhage.
+    """
+    found: Any = np.asarray(model.predict_on_batch(images))[..., 0]
+    if recipe.test_flip:
+        found = (found + np.asarray(model.predict_on_batch(images[:, :, ::-1]))[:, :, ::-1, 0]) / 2
+    return found
 
 
 def outline(recipe: Recipe) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from ichflow import contracts, hardware, losses, networks
 from ichflow.batches import Batches, SliceStore
@@ -49,7 +48,7 @@ def train(
     training, validation
         Shards of each part.
     scratch
-        An existing folder on a fast disk for decoded slices.
+        An existing folder on a fast disk for decoded slices, which have no name there.
     state
         Where the state is kept between epochs; the caller removes it once the model is written.
     workers
@@ -166,12 +165,10 @@ def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -
     owners = iter(validation.store.owner)
     for index in range(len(validation)):
         images, masks = validation[index]
-        probabilities = np.asarray(model.predict_on_batch(images))
-        if recipe.test_flip:
-            probabilities = (probabilities + np.asarray(model.predict_on_batch(images[:, :, ::-1]))[:, :, ::-1]) / 2
+        probabilities = networks.probabilities(model, recipe, images)
         # What fills up the last batch has no owner any more; owners come last, so that none is taken for nothing
         for mask, probability, owner in zip(masks, probabilities, owners, strict=False):
-            counts.add(int(owner), mask[..., 0], probability[..., 0])
+            counts.add(int(owner), mask[..., 0], probability)
     chosen = counts.best()
     return {"validation": chosen, "used": chosen if isinstance(recipe.threshold, str) else recipe.threshold}
 
