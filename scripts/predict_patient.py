@@ -11,6 +11,5 @@ with logged(snakemake.log[0]):
     files = snakemake.input.models
     if snakemake.params.trained and membership:
         files = [files[membership[0]]]
-    prediction.predict(shard, model, files, membership, snakemake.threads).write(
-        snakemake.output.slices, snakemake.output.mask, snakemake.output.probability
-    )
+    found = prediction.predict(shard.info, shard.hu, model, files, membership, snakemake.threads)
+    found.write(snakemake.output.slices, snakemake.output.mask, snakemake.output.probability)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ichflow import contracts, dataset, findings, thumbnails, voxels
-from ichflow.dataset import LABELS, MASK, ROLES, SCAN, SUBTYPES, Case, SliceLabels
+from ichflow.dataset import LABELS, MASK, SCAN, SUBTYPES, Case, SliceLabels
 from ichflow.findings import SET_ASIDE, Finding, listed
 from ichflow.volume import UnreadableVolumeError, Volume, read
 from ichflow.voxels import HIGHEST_HU, LOWEST_HU, MANY, MaskCount, ScanCount
@@ -115,9 +115,9 @@ def _read(result: Verification) -> dict[str, Volume]:
     volumes: dict[str, Volume] = {}
     with ThreadPoolExecutor(2) as pool:
         running = {role: pool.submit(read, path) for role, path in result.case.paths.items()}
-    for role in ROLES:
+    for role, reading in running.items():
         try:
-            found = volumes[role] = running[role].result()
+            found = volumes[role] = reading.result()
         except UnreadableVolumeError as error:
             if role == SCAN and result.case.problem:
                 result.add("dicom_unusable", role, result.case.problem, "one CT series")

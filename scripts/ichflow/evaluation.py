@@ -49,19 +49,19 @@ def evaluate(
     about = {"patient": shard.info.patient, "fold": membership[0], "part": membership[1]}
     rows: list[Row] = []
     for name in BASELINES:
-        named = about | {"model": name, "threshold": baselines.CUT}
+        named = about | {"model": name, "threshold": baselines.CUT, "validation_threshold": None}
         rows += metrics.rows(named, case, _baseline(name, shard, threshold_hu))
     for name, prediction in predictions.items():
-        threshold, answer = _predicted(*prediction)
-        rows += metrics.rows(about | {"model": name, "threshold": threshold}, case, answer)
+        thresholds, answer = _predicted(*prediction)
+        rows += metrics.rows(about | {"model": name} | thresholds, case, answer)
     return rows
 
 
-def _predicted(table: str | Path, mask: str | Path, probability: str | Path) -> tuple[float, metrics.Answer]:
+def _predicted(table: str | Path, mask: str | Path, probability: str | Path) -> tuple[Row, metrics.Answer]:
     slices = tables.read(table)
     scores = np.array([row["score"] for row in slices])
     answer = metrics.Answer(volume.read(mask).values() > 0, volume.read(probability).values(), scores)
-    return slices[0]["threshold"], answer
+    return {key: slices[0][key] for key in ("threshold", "validation_threshold")}, answer
 
 
 def _baseline(name: str, shard: Shard, threshold_hu: Sequence[float]) -> metrics.Answer:

@@ -314,7 +314,7 @@ def _curves(axes: Axes, runs: Mapping[int, Any], quantity: str, best: str) -> No
     if quantity == "dice":
         axes.set_ylim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _tidy(axes)
+    tidy(axes)
 
 
 def _curve_legend(history: pd.DataFrame) -> list[Line2D]:
@@ -377,7 +377,7 @@ def _boxes(axes: Axes, groups: Mapping[str, Values]) -> None:
         axes.plot(jitter, known, "o", color=color, markersize=4.5, alpha=0.75, markeredgecolor="white", zorder=3)
     axes.set_xticks(range(len(labels)), labels, fontsize=8)
     axes.set_xlim(-0.6, len(labels) - 0.4)
-    _tidy(axes)
+    tidy(axes)
 
 
 def dice_by_model(metrics: pd.DataFrame, path: str | Path, *, models: Sequence[str]) -> Figure:
@@ -437,7 +437,7 @@ def reliability(calibration: pd.DataFrame, path: str | Path, *, models: Sequence
     axes.set_xlabel("mean predicted probability of the pixels of a bin")
     axes.set_ylabel("share of them with hemorrhage")
     axes.legend(frameon=False, fontsize=8)
-    _tidy(axes)
+    tidy(axes)
     return save(figure, path)
 
 
@@ -470,13 +470,14 @@ def ablation(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Figure:
         f"{base['n_patients']:.0f} patients with hemorrhage, {base['n_seeds']:.0f} seeds",
         fontsize=10,
     )
-    _tidy(axes)
+    tidy(axes)
     axes.grid(axis="x", color="#e3e3e3", linewidth=0.7)
     axes.grid(visible=False, axis="y")
     return save(figure, path)
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """Take away what a drawing of numbers does not need."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e3e3e3", linewidth=0.7)
     axes.set_axisbelow(True)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ichflow.errors import IchflowError
+
 
 @contextmanager
 def whole(path: str | Path) -> Generator[Path]:
@@ -73,6 +75,22 @@ def is_readable(path: str | Path) -> bool:
     """Return whether there is a file, symbolic links followed, that this process may read."""
     ids = os.access in os.supports_effective_ids
     return Path(path).is_file() and os.access(path, os.R_OK, effective_ids=ids)
+
+
+def plain(path: Path, key: str) -> Path:
+    """Refuse a path that Snakemake would take for a pattern.
+
+    Raises
+    ------
+    IchflowError
+        With the key of the config that it came from.
+    """
+    if odd := sorted(set(str(path)) & set("{}<>")):
+        raise IchflowError(
+            f"{key}: the path '{path}' has {' '.join(odd)} in it, which Snakemake takes for a pattern; expected a path "
+            "without. Rename it, or give a symbolic link to it."
+        )
+    return path
 
 
 def sha256(path: str | Path) -> str:

@@ -1,62 +1,54 @@
-"""An exported model and a shard to probabilities, without Keras."""
+"""An exported model and a scan to probabilities, without Keras."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
-from ichflow import contracts, grid, windows
+from ichflow import contracts, engines, grid, windows
 from ichflow.errors import IchflowError
 from ichflow.recipes import Recipe
 
+BATCH = 8  # slices that are handed to the engine at a time
+
 
 class Predictor:
-    """One exported model, ready to run on the CPU.
+    """One exported model, ready to run.
 
     Attributes
     ----------
+    path
+        Where it came from.
     recipe
         What the model was made by.
-    threshold
-        The probability from which a pixel counts as hemorrhage.
+    threshold, validation_threshold
+        The probability from which a pixel counts as hemorrhage, and the one that validation chose.
     """
 
     def __init__(self, path: str | Path, threads: int) -> None:
-        """Load and compile an ONNX file to run on so many threads.
+        """Load an ONNX file to run on so many threads, or on a GPU.
 
         Raises
         ------
         IchflowError
             The file is absent, no ONNX model, or of another contract version.
         """
-        core = ov.Core()
-        try:
-            model = core.read_model(path)
-        except RuntimeError as error:
-            raise IchflowError(
-                f"{path}: no readable ONNX model ({str(error).splitlines()[0]}); expected one made by 'export'"
-            ) from None
-        content = _metadata(model)
+        self.path = path
+        self._engine = engines.load(path, threads)
+        content = json.loads(self._engine.metadata.get(contracts.MODEL_KEY, "{}"))
         if content.get("contract") != contracts.MODEL:
             raise IchflowError(
                 f"{path}: model of contract version {content.get('contract')}, expected {contracts.MODEL}; "
                 "export it again with this version of ichflow"
             )
         self.recipe = Recipe(**content["recipe"])
-        self.threshold = float(content["threshold"])
-        size = self.recipe.size
-        model.reshape([1, size, size, self.recipe.channels])
-        # OpenVINO would compute in bfloat16 where the CPU has it: off by 1e-3 from Keras
-        self._compiled = core.compile_model(
-            model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-        )
+        self.threshold = float(content["threshold"]["used"])
+        self.validation_threshold = float(content["threshold"]["validation"])
 
     def probabilities(self, hu: NDArray[np.int16]) -> NDArray[np.float32]:
-        """Predict a scan slice by slice.
+        """Predict a scan.
 
         Parameters
         ----------
@@ -71,33 +63,48 @@ class Predictor:
         Raises
         ------
         IchflowError
-            The network gives values that are no numbers.
+            The slices are smaller than the network's, or it gives values that are no numbers.
         """
         size = self.recipe.size
+        if hu.shape[1] < size:
+            raise IchflowError(
+                f"{self.path}: the network sees slices of {size} × {size} pixels, found {hu.shape[1]} × {hu.shape[1]}; "
+                f"set slice.size to {size} or more"
+            )
         result = np.empty((len(hu), size, size), np.float32)
         small = grid.resize_area(hu, size)
-        for position in range(len(small)):
-            planes = small[windows.neighborhood(len(small), position, self.recipe.neighbors)]
-            image = windows.network_input(planes, self.recipe.windows)
-            result[position] = self._of_one(image)
-            if self.recipe.test_flip:
-                result[position] = (result[position] + self._of_one(image[:, ::-1])[:, ::-1]) / 2
+        for start in range(0, len(small), BATCH):
+            places = range(start, min(start + BATCH, len(small)))
+            planes = (small[windows.neighborhood(len(small), place, self.recipe.neighbors)] for place in places)
+            images = np.stack([windows.network_input(plane, self.recipe.windows) for plane in planes])
+            result[start : start + BATCH] = self._of_batch(images)
         if not np.isfinite(result).all():
-            raise IchflowError("the network gives probabilities that are NaN: its training diverged; train it again")
+            raise IchflowError(f"{self.path}: the network gives probabilities that are NaN; train it again")
         return result
 
-    def _of_one(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._compiled(np.ascontiguousarray(image[None]))[0][0, :, :, 0]
+    def _of_batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = self._engine(images)[..., 0]
+        if self.recipe.test_flip:
+            found = (found + self._engine(images[:, :, ::-1])[:, :, ::-1, 0]) / np.float32(2)
+        return found
 
 
 def mean_probabilities(predictors: Sequence[Predictor], hu: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Average the probabilities of several folds' models, float32 (slice, size, size)."""
-    total = predictors[0].probabilities(hu)
-    for predictor in predictors[1:]:
-        total += predictor.probabilities(hu)
+    """Average the probabilities of several folds' models, float32 (slice, size, size); all of the first one's size.
+
+    Raises
+    ------
+    IchflowError
+        The networks see slices of different sizes, and as for :meth:`Predictor.probabilities`.
+    """
+    first, *others = predictors
+    for other in others:
+        if other.recipe.size != first.recipe.size:
+            raise IchflowError(
+                f"{other.path}: the network sees slices of {other.recipe.size} pixels, that of {first.path} "
+                f"{first.recipe.size}; expected models of one size, to average them"
+            )
+    total = first.probabilities(hu)
+    for other in others:
+        total += other.probabilities(hu)
     return total / np.float32(len(predictors))
-
-
-def _metadata(model: Any) -> dict[str, Any]:
-    place = ["framework", contracts.MODEL_KEY]  # where OpenVINO keeps the metadata of an ONNX file
-    return json.loads(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else {}

@@ -15,7 +15,7 @@ from ichflow import ctich, dataset, sheet
 from ichflow.archive import Archive
 from ichflow.dataset import MASK, SCAN, Case
 from ichflow.errors import IchflowError
-from ichflow.files import is_readable, read_json
+from ichflow.files import is_readable, plain, read_json
 from ichflow.phantom.numbers import patient_numbers
 
 LAYOUT = "ct-ich-layout"  # the folder below resources/NAME that acquisition fills
@@ -190,23 +190,13 @@ def open_source(config: dict[str, Any], resources: str) -> Source:
             patients = dataset.in_order(map(_padded, keys["patients"])) or list(ctich.PUBLISHED_PATIENTS)
             return FolderSource(acquired, patients, _complete(patients))
         case "zip":
-            archive = Archive(_plain(Path(keys["zip"]), "dataset.zip"))
+            archive = Archive(plain(Path(keys["zip"]), "dataset.zip"))
             return FolderSource(acquired, archive.patients, archive.names)
         case _ if keys["sheet"]:
             return _open_sheet(keys, resources)
         case _:
-            _plain(Path(keys["folder"]), "dataset.folder")
+            plain(Path(keys["folder"]), "dataset.folder")
             return FolderSource(keys["folder"], ctich.patients(keys["folder"]))
-
-
-def _plain(path: Path, key: str) -> Path:
-    """Refuse a path that Snakemake would take for a pattern."""
-    if odd := sorted(set(str(path)) & set("{}<>")):
-        raise IchflowError(
-            f"{key}: the path '{path}' has {' '.join(odd)} in it, which Snakemake takes for a pattern; expected a path "
-            "without. Rename it, or give a symbolic link to it."
-        )
-    return path
 
 
 def _digest(names: Iterable[str]) -> str:
@@ -227,7 +217,7 @@ def _open_sheet(keys: dict[str, Any], resources: str) -> SheetSource:
     root = keys["folder"] or str(Path(keys["sheet"]).parent)
     for row in rows.values():
         for column in ("ct", "mask"):
-            _plain(Path(root, row[column]), "dataset.sheet")
+            plain(Path(root, row[column]), "dataset.sheet")
     if keys["labels"] and not Path(keys["labels"]).is_file():
         raise IchflowError(f"dataset.labels: no file at '{Path(keys['labels']).absolute()}'; expected a CSV file")
     return SheetSource(

@@ -75,6 +75,23 @@ LEVELS: Mapping[str, tuple[str, str]] = {
 """How numbers are summed up: headings of the number, and of its n."""
 
 
+THRESHOLDS: Mapping[str, str] = {
+    "mask": "of the masks",
+    "study": "the original study's",
+    "validation": "chosen on validation",
+}
+
+AT_THRESHOLDS: Mapping[str, tuple[str, str]] = {
+    "slice_dice": ("Dice, slices", "n_positive_slices"),
+    "dice": ("Dice, patients", "n_hemorrhage_patients"),
+    "pooled_dice": ("Dice, pooled", "n_patients"),
+    "sensitivity": ("pixel sensitivity, patients", "n_hemorrhage_patients"),
+    "patient_sensitivity": ("sensitivity of detection", "n_hemorrhage_patients"),
+    "patient_specificity": ("specificity of detection", "n_other_patients"),
+}
+"""What is told of each threshold: heading, and the column of its n."""
+
+
 def of_measures(measures: pd.DataFrame) -> list[Table]:
     """Lay out the measures of all test patients.
 
@@ -109,6 +126,33 @@ def of_subgroups(subgroups: pd.DataFrame) -> list[Table]:
     rows = _records(subgroups)
     found = {by: [row for row in rows if row["by"] == by] for by in BY}
     return [_table(BY[by], chosen, grouped=True) for by, chosen in found.items() if chosen]
+
+
+def of_thresholds(thresholds: pd.DataFrame) -> Table:
+    """Lay out what each threshold gives.
+
+    Parameters
+    ----------
+    thresholds
+        As :func:`ichflow.threshold_table.table` makes it.
+    """
+    columns = [Column("model", False), Column("threshold", False), Column("value", True)]
+    columns += [Column(heading, True) for heading, _ in AT_THRESHOLDS.values()]
+    rows = [[*_threshold(row), *(_at_threshold(row, name) for name in AT_THRESHOLDS)] for row in _records(thresholds)]
+    return Table("Test patients at each threshold, estimates with 95 % intervals over patients", columns, rows)
+
+
+def _threshold(row: Mapping[str, Any]) -> list[Cell]:
+    name = THRESHOLDS[row["threshold_of"]]
+    low, high = float(row["threshold_low"]), float(row["threshold_high"])
+    value = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+    return [Cell(row["model"], row["model"]), Cell(name, name), Cell(value, low)]
+
+
+def _at_threshold(row: Mapping[str, Any], name: str) -> Cell:
+    value, low, high = (float(row[column]) for column in (name, f"{name}_low", f"{name}_high"))
+    n = f" of {int(row[AT_THRESHOLDS[name][1]])}"
+    return Cell(format_interval(value, low, high) + n, None if pd.isna(value) else value)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

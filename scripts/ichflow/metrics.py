@@ -18,11 +18,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ichflow import calibration, lesionwise, surface
+from ichflow import calibration, lesionwise, surface, thresholds
 from ichflow.dataset import LABELS
+from ichflow.recipes import STUDY_THRESHOLD
 from ichflow.tables import Row
 
 SLICE, PATIENT = "slice", "patient"
+
+AT_THRESHOLDS = ("study_px", "study_true_positive_px", "validation_px", "validation_true_positive_px")
+"""Predicted pixels, and those of them with hemorrhage, at the study's threshold and at that which validation chose."""
 
 _COUNTS = ("true_positive_px", "false_positive_px", "false_negative_px", "true_negative_px")
 _CALIBRATION = (pa.int64(), pa.int64(), pa.float64())
@@ -36,10 +40,12 @@ SCHEMA = pa.schema(
         ("level", pa.string()),
         ("slice", pa.int32()),
         ("threshold", pa.float64()),
+        ("validation_threshold", pa.float64()),
         ("has_hemorrhage", pa.bool_()),
         *((label, pa.bool_()) for label in LABELS),
         ("true_px", pa.int64()),
         ("predicted_px", pa.int64()),
+        *((count, pa.int64()) for count in AT_THRESHOLDS),
         *((count, pa.int64()) for count in _COUNTS),
         ("true_mm2", pa.float64()),
         ("predicted_mm2", pa.float64()),
@@ -61,11 +67,12 @@ SCHEMA = pa.schema(
         ("detected", pa.bool_()),
         *((count, pa.int32()) for count in lesionwise.COUNTS),
         *((count, pa.list_(kind)) for count, kind in zip(calibration.COUNTS, _CALIBRATION, strict=True)),
+        *((count, pa.list_(pa.int64())) for count in thresholds.COUNTS),
     ]
 )
 
-# Lesions are three-dimensional and calibration is counted by patient: slices have neither
-_OF_PATIENTS: Row = dict.fromkeys((*lesionwise.COUNTS, *calibration.COUNTS))
+# Lesions are three-dimensional, and calibration and curves are counted by patient: slices have none
+_OF_PATIENTS: Row = dict.fromkeys((*lesionwise.COUNTS, *calibration.COUNTS, *thresholds.COUNTS))
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ def rows(about: dict[str, Any], case: Case, answer: Answer) -> list[Row]:
     Parameters
     ----------
     about
-        Columns that are the same in all rows: patient, model, fold, part, threshold.
+        Columns that are the same in all rows: patient, model, fold, part, thresholds.
     case, answer
         Truth and prediction.
 
@@ -143,15 +150,19 @@ def rows(about: dict[str, Any], case: Case, answer: Answer) -> list[Row]:
     """
     truth, mask = case.truth, answer.mask
     counts = _counts(truth, mask)
+    at_thresholds = _at_thresholds(truth, answer.probability, about["validation_threshold"])
     result: list[Row] = []
     for place, (count, score, flags) in enumerate(zip(counts, answer.scores, case.labels.slices, strict=True)):
         contours = surface.agreement(truth[place], mask[place], case.spacing_mm[1:])
         measured = _measured(count, score, flags, case) | asdict(contours) | _OF_PATIENTS
+        measured |= {name: None if found is None else int(found[place]) for name, found in at_thresholds.items()}
         result.append(about | {"level": SLICE, "slice": place + 1} | measured)
     of_patient = np.array([label in case.labels.patient for label in LABELS])
     whole = _measured(counts.sum(axis=0), float(answer.scores.max()), of_patient, case)
     whole |= asdict(surface.agreement(truth, mask, case.spacing_mm)) | lesionwise.count(truth, mask, case.voxel_ml)
     whole |= calibration.count(answer.probability, truth, case.head)
+    whole |= thresholds.count(truth, answer.probability)
+    whole |= {name: None if found is None else int(found.sum()) for name, found in at_thresholds.items()}
     return [*result, about | {"level": PATIENT, "slice": None} | whole]
 
 
@@ -159,6 +170,17 @@ def _counts(truth: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[np.int
     """Count the pixels of each slice that are in both, in the prediction only, in the truth only, in neither."""
     kinds = (truth & mask, ~truth & mask, truth & ~mask, ~truth & ~mask)
     return np.stack([np.count_nonzero(kind, axis=(1, 2)) for kind in kinds], axis=1)
+
+
+def _at_thresholds(
+    truth: NDArray[np.bool_], probability: NDArray[np.float32], validation: float | None
+) -> dict[str, NDArray[np.int64] | None]:
+    """Count the pixels of each slice, named as in :data:`AT_THRESHOLDS`; a baseline was not validated."""
+    found: list[NDArray[np.int64] | None] = []
+    for threshold in (STUDY_THRESHOLD, validation):
+        masks = [] if threshold is None else [mask := probability >= np.float32(threshold), mask & truth]
+        found += [np.count_nonzero(mask, axis=(1, 2)) for mask in masks] or [None, None]
+    return dict(zip(AT_THRESHOLDS, found, strict=True))
 
 
 def _measured(counts: Sequence[int] | NDArray[np.int64], score: float, labels: NDArray[np.bool_], case: Case) -> Row:

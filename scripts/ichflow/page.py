@@ -60,6 +60,8 @@ class Sources:
     areas: str
     dice: str
     reliability: str
+    thresholds: str
+    by_threshold: str
     rules: str
     networks: Mapping[str, str]
     curves: Mapping[str, str]
@@ -99,6 +101,7 @@ def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
         report.section("bone", pictures=[report.picture(sources.bone, "Bone window, with fractures where there are")]),
         _results(sources, summary),
         _measures(sources),
+        _thresholds(sources),
         report.section("subgroups", tables=measure_tables.of_subgroups(report.read_results(sources.subgroups))),
         _statistics(sources, tests),
         report.section(
@@ -187,6 +190,15 @@ def _measures(sources: Sources) -> Section:
         text=[report.MEASURES_NOTE],
         tables=measure_tables.of_measures(report.read_results(sources.measures)),
         pictures=[report.picture(sources.reliability, "Reliability: whether a pixel's probability means what it says")],
+    )
+
+
+def _thresholds(sources: Sources) -> Section:
+    return report.section(
+        "thresholds",
+        text=report.THRESHOLDS_NOTES,
+        tables=[measure_tables.of_thresholds(report.read_results(sources.thresholds))],
+        pictures=[report.picture(sources.by_threshold, "Mean Dice of patients with hemorrhage at every threshold")],
     )
 
 

@@ -1,8 +1,9 @@
 """What a model says of one patient, on the scan's own grid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ichflow import tables, volume
 from ichflow.inference import Predictor, mean_probabilities
-from ichflow.shards import Shard, ShardInfo
+from ichflow.shards import ShardInfo
 from ichflow.volume import Geometry
 
 SCHEMA = pa.schema(
@@ -22,6 +23,7 @@ SCHEMA = pa.schema(
         ("part", pa.string()),
         ("slice", pa.int32()),
         ("threshold", pa.float64()),
+        ("validation_threshold", pa.float64()),
         ("score", pa.float64()),
         ("predicted_px", pa.int64()),
     ]
@@ -41,15 +43,15 @@ class Prediction:
         The shard it was made from.
     rows
         A row a slice, with the columns of :data:`SCHEMA`.
-    probability
-        float32 (slice, row, column) in 0…1, on the scan's own grid.
+    levels
+        uint8 (slice, row, column), on the scan's own grid: 255 times the probability.
     mask
         bool of the same shape: probability at or above the threshold.
     """
 
     info: ShardInfo
     rows: list[tables.Row]
-    probability: NDArray[np.float32]
+    levels: NDArray[np.uint8]
     mask: NDArray[np.bool_]
 
     def write(self, slices: str | Path, mask: str | Path, probability: str | Path) -> None:
@@ -60,19 +62,23 @@ class Prediction:
         tables.write(slices, self.rows, SCHEMA)
         geometry, note = (self.info.geometry, "") if self.rows else (_NOTHING, "set aside: nothing was predicted")
         volume.write(mask, self.mask.astype(np.uint8), geometry, description=note)
-        levels = np.rint(self.probability * 255).astype(np.uint8)
-        volume.write(probability, levels, geometry, slope=1 / 255, description=note)
+        volume.write(probability, self.levels, geometry, slope=1 / 255, description=note)
 
 
 def predict(
-    shard: Shard, model: str, files: Sequence[str | Path], membership: tuple[int, str] | None, threads: int
+    info: ShardInfo,
+    hu: NDArray[np.int16],
+    model: str,
+    files: Sequence[str | Path],
+    membership: tuple[int, str] | None,
+    threads: int,
 ) -> Prediction:
     """Predict one patient.
 
     Parameters
     ----------
-    shard
-        The patient.
+    info, hu
+        The patient, see :class:`ichflow.shards.Shard`; without slices where the patient was set aside.
     model
         Name of the model.
     files
@@ -85,25 +91,32 @@ def predict(
     Raises
     ------
     IchflowError
-        A model file cannot be used.
+        A model file cannot be used, or not with slices of this size.
     """
-    if not len(shard.hu) or membership is None:
-        nothing = np.zeros((1, 1, 1), np.float32)
-        return Prediction(shard.info, [], nothing, nothing > 0)
+    if not len(hu) or membership is None:
+        nothing = np.zeros((1, 1, 1), np.uint8)
+        return Prediction(info, [], nothing, nothing > 0)
     predictors = [Predictor(path, threads) for path in files]
-    threshold = sum(predictor.threshold for predictor in predictors) / len(predictors)
-    small = mean_probabilities(predictors, shard.hu)
-    probability = shard.info.grid.back(small)
-    mask = probability >= threshold
+    threshold = _mean(predictor.threshold for predictor in predictors)
+    small = mean_probabilities(predictors, hu)
+    # As the file will have it, so that whoever reads it finds the same mask at the same threshold
+    levels = np.rint(info.grid.back(small) * 255).astype(np.uint8)
+    mask = levels / np.float32(255) >= threshold
     about: dict[str, Any] = {
-        "patient": shard.info.patient,
+        "patient": info.patient,
         "model": model,
         "fold": membership[0],
         "part": membership[1],
         "threshold": threshold,
+        "validation_threshold": _mean(predictor.validation_threshold for predictor in predictors),
     }
     rows = [
         about | {"slice": number, "score": float(plane.max()), "predicted_px": int(np.count_nonzero(marked))}
         for number, (plane, marked) in enumerate(zip(small, mask, strict=True), start=1)
     ]
-    return Prediction(shard.info, rows, probability, mask)
+    return Prediction(info, rows, levels, mask)
+
+
+def _mean(thresholds: Iterable[float]) -> float:
+    """Average thresholds, to hundredths, since those are the ones that a curve knows."""
+    return round(fmean(thresholds), 2)

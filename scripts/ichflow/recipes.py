@@ -8,6 +8,9 @@ from typing import Any
 NULL, THRESHOLD = BASELINES = ("null", "threshold")
 """Models without weights, which no recipe may be called: they stand beside every trained one."""
 
+STUDY_THRESHOLD = 0.7
+"""The probability from which a pixel counted as hemorrhage in the original study."""
+
 VALIDATION = "validation"
 """The threshold that is chosen on the validation patients."""
 

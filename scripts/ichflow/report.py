@@ -32,6 +32,7 @@ SECTIONS = {
     "bone": "Bone windows",
     "results": "Results",
     "measures": "All measures",
+    "thresholds": "Thresholds",
     "subgroups": "Subgroups",
     "statistics": "Statistics",
     "workflow": "Workflow",
@@ -53,6 +54,13 @@ INVENTORY_SECTIONS = {
 MEASURES_NOTE = (
     "What each measure is, and what is done where nothing is there or nothing is predicted, is in docs/metrics.md. "
     "A dash is what is not defined: distances to a prediction that does not exist, or a sum that says nothing."
+)
+
+THRESHOLDS_NOTES = (
+    "A pixel counts as hemorrhage from some probability on. The original study took 0.7; here validation patients, "
+    "which no network was fitted to, choose one for each fold, and a recipe says which of the two, or what other, "
+    "writes the masks that all else is measured on. On test patients the curve is there to be looked at, never to "
+    "choose by.",
 )
 
 STATISTICS_NOTES = (

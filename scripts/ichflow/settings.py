@@ -109,6 +109,12 @@ def _told(error: ValidationError) -> list[str]:
 def _contradictions(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     recipes = config["recipes"]
     problems = _at_odds(config["dataset"])
+    for key, other in (("scans", "model"), ("model", "scans")):
+        if config[other] and not config[key]:
+            problems.append(
+                f"{key}: nothing found, expected a path, as '{other}' is given; predict_new needs both (what a run "
+                "trains stands in 'models')"
+            )
     low, high = config["evaluate"]["threshold_hu"]
     if low >= high:
         problems.append(f"evaluate.threshold_hu: found {low} to {high}, expected the lower value first")
@@ -174,6 +180,9 @@ def _untrainable(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> l
         problems.append(
             f"recipes.{name}.positive_share: found {share}, which is no slice of a batch of {recipe['batch_size']}"
         )
+    threshold = recipe["threshold"]
+    if not isinstance(threshold, str) and round(threshold, 2) != threshold:
+        problems.append(f"recipes.{name}.threshold: found {threshold}, expected hundredths, such as {threshold:.2f}")
     if config["split"]["folds"] == 0:
         problems.append(f"recipes.{name}.file: nothing found, expected an exported model, as split.folds is 0")
     return problems

@@ -36,29 +36,55 @@ def make_shard(verified: dict[str, Any], files: Sequence[str | Path], size: int)
     IchflowError
         A file is not the one that was verified.
     """
-    patient = verified["patient"]
     if verified["set_aside"]:
-        return shards.empty(ShardInfo(patient, size, sources=verified["sources"], set_aside=verified["set_aside"]))
-    scan, mask = (
-        _verified_volume(path, verified["sources"][role]) for path, role in zip(files[:2], (SCAN, MASK), strict=True)
-    )
-    geometry = scan.geometry
-    info = ShardInfo(
-        patient,
-        size,
-        geometry.shape,
-        [[float(x) for x in row] for row in geometry.affine],
-        verified["sources"],
-        labels=verified["facts"]["patient_labels"],
-    )
-    native = voxels.binary_mask(mask.values())
+        return shards.empty(_nobody(verified, size))
+    info, hu = read_scan(verified, files[0], size)
+    native = voxels.binary_mask(_verified_volume(files[1], verified["sources"][MASK]).values())
     return Shard(
         info,
-        info.grid.intensities(scan.values(), size),
+        hu,
         info.grid.labels(native, size),
         _labels(verified["facts"].get("labels", {}), len(native)),
         native.sum(axis=(1, 2), dtype=np.int32),
     )
+
+
+def read_scan(verified: dict[str, Any], path: str | Path, size: int) -> tuple[ShardInfo, NDArray[np.int16]]:
+    """Slice a scan alone.
+
+    Parameters
+    ----------
+    verified, size
+        As for :func:`make_shard`.
+    path
+        The scan, which is only read.
+
+    Returns
+    -------
+    info, hu
+        As of a :class:`ichflow.shards.Shard`; no slices where the scan was set aside.
+
+    Raises
+    ------
+    IchflowError
+        The file is not the one that was verified.
+    """
+    if verified["set_aside"]:
+        return _nobody(verified, size), np.empty((0, size, size), np.int16)
+    scan = _verified_volume(path, verified["sources"][SCAN])
+    info = ShardInfo(
+        verified["patient"],
+        size,
+        scan.geometry.shape,
+        [[float(x) for x in row] for row in scan.geometry.affine],
+        verified["sources"],
+        labels=verified["facts"]["patient_labels"],
+    )
+    return info, info.grid.intensities(scan.values(), size)
+
+
+def _nobody(verified: dict[str, Any], size: int) -> ShardInfo:
+    return ShardInfo(verified["patient"], size, sources=verified["sources"], set_aside=verified["set_aside"])
 
 
 def _verified_volume(path: str | Path, sha256: str) -> Volume:

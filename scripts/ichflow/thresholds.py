@@ -1,4 +1,7 @@
-"""The probability from which a pixel counts as hemorrhage, chosen on patients that a network was not fitted to."""
+"""The probability from which a pixel counts as hemorrhage, and how a measure changes with it.
+
+Thresholds are hundredths, and pixels are counted at each of them, so that no probability has to be kept.
+"""
 
 from typing import Any
 
@@ -6,6 +9,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 100
+
+CURVE = tuple(level / LEVELS for level in range(1, LEVELS))
+"""The thresholds at which a curve is known: 0.01, 0.02, … 0.99."""
+
+COUNTS = ("curve_true_positive_px", "curve_predicted_px")
+"""Names of what :func:`count` counts, each a list of a number for each of :data:`CURVE`."""
+
+Curve = NDArray[np.float64]
+
+
+def place(threshold: float) -> int:
+    """Return where a threshold stands in :data:`CURVE`: hundredths are found, others rounded to them."""
+    return min(max(round(threshold * LEVELS), 1), LEVELS - 1) - 1
+
+
+def count(truth: NDArray[Any], probability: NDArray[Any]) -> dict[str, list[int]]:
+    """Count the pixels at or above each threshold.
+
+    Parameters
+    ----------
+    truth
+        (slice, row, column), above 0 where there is hemorrhage.
+    probability
+        Of the same shape, 0…1.
+
+    Returns
+    -------
+    dict
+        At each of :data:`CURVE`: ``curve_true_positive_px``, those with hemorrhage; ``curve_predicted_px``, all.
+    """
+    counts = PixelCounts(1)
+    for marked, plane in zip(truth, probability, strict=True):
+        counts.add(0, marked, plane)
+    negative, positive = counts.at_or_above()[0]
+    return dict(zip(COUNTS, (positive.tolist(), (positive + negative).tolist()), strict=True))
 
 
 class PixelCounts:
@@ -37,13 +75,20 @@ class PixelCounts:
         for label in (0, 1):
             self._counts[patient, label] += np.bincount(level[(truth > 0) == label], minlength=LEVELS + 1)
 
-    def dice(self) -> NDArray[np.float64]:
-        """Return the Dice of each patient with hemorrhage, float64 (patient, LEVELS), at 0.01, 0.02, … 1.00."""
-        bleeding = self._counts[self._counts[:, 1].sum(axis=1) > 0]
-        # Pixels at or above each level
-        negative, positive = np.moveaxis(bleeding[:, :, ::-1].cumsum(axis=2)[:, :, ::-1], 1, 0)
-        marked = bleeding[:, 1].sum(axis=1, keepdims=True)
-        return (2 * positive / (marked + positive + negative))[:, 1:]
+    def at_or_above(self) -> NDArray[np.int64]:
+        """Return the pixels at or above each of :data:`CURVE`, int64 (patient, outside or in hemorrhage, threshold)."""
+        return self._counts[:, :, ::-1].cumsum(axis=2)[:, :, ::-1][:, :, 1:LEVELS]
+
+    def dice(self) -> Curve:
+        """Return the Dice of each patient with hemorrhage, float64 (patient, threshold), at each of :data:`CURVE`."""
+        marked = self._counts[:, 1].sum(axis=1)
+        negative, positive = np.moveaxis(self.at_or_above()[marked > 0], 1, 0)
+        return 2 * positive / (marked[marked > 0, None] + positive + negative)
+
+    def curve(self) -> list[float]:
+        """Return the mean Dice of the patients with hemorrhage at each of :data:`CURVE`; empty without any."""
+        dice = self.dice()
+        return dice.mean(axis=0).tolist() if len(dice) else []
 
     def best(self) -> float:
         """Return the threshold of the highest mean Dice of the patients with hemorrhage, the highest of equal ones.
@@ -51,10 +96,8 @@ class PixelCounts:
         Returns
         -------
         float
-            One of 0.01, 0.02, … 0.99; 0.5 where no patient has a hemorrhage.
+            One of :data:`CURVE`; 0.5 where no patient has a hemorrhage.
         """
-        dice = self.dice()[:, : LEVELS - 1]
-        if not len(dice):
+        if not (curve := self.curve()):
             return 0.5
-        mean = dice.mean(axis=0)
-        return float(np.flatnonzero(mean == mean.max())[-1] + 1) / LEVELS
+        return CURVE[np.flatnonzero(np.array(curve) == max(curve))[-1]]

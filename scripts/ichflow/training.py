@@ -159,8 +159,8 @@ def fit(
     )
 
 
-def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -> dict[str, float]:
-    """Return the threshold that validation chooses, and the one that the recipe uses."""
+def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -> dict[str, Any]:
+    """Return the threshold that validation chooses, the one that the recipe uses, and Dice at each threshold."""
     counts = PixelCounts(patients)
     owners = iter(validation.store.owner)
     for index in range(len(validation)):
@@ -170,7 +170,8 @@ def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -
         for mask, probability, owner in zip(masks, probabilities, owners, strict=False):
             counts.add(int(owner), mask[..., 0], probability)
     chosen = counts.best()
-    return {"validation": chosen, "used": chosen if isinstance(recipe.threshold, str) else recipe.threshold}
+    used = chosen if isinstance(recipe.threshold, str) else recipe.threshold
+    return {"validation": chosen, "used": used, "dice": [round(dice, 6) for dice in counts.curve()]}
 
 
 def state_of(path: str | Path, recipe: Recipe, digests: Mapping[str, Any]) -> ResumeFile:

@@ -82,8 +82,8 @@ def prediction(path, model):
     from ichflow import prediction, shards
 
     shard = shards.read(path)
-    prediction.predict(shard, "m", [model], (0, "test"), os.cpu_count() or 1)
-    _, took = timed(prediction.predict, shard, "m", [model], (0, "test"), os.cpu_count() or 1)
+    prediction.predict(shard.info, shard.hu, "m", [model], (0, "test"), os.cpu_count() or 1)
+    _, took = timed(prediction.predict, shard.info, shard.hu, "m", [model], (0, "test"), os.cpu_count() or 1)
     say("predict", 1000 * took / len(shard.hu), "ms a slice (loading the model included)")
 
 

@@ -35,8 +35,10 @@ def test_conda_files_have_the_same_pins(path):
     assert {name: REQUIRED.get(name) for name in found} == found
 
 
-def test_the_gpu_extra_has_the_same_tensorflow():
-    assert pins((ROOT / "requirements-gpu.txt").read_text().splitlines()) == {"tensorflow": REQUIRED["tensorflow"]}
+def test_the_gpu_extra_has_the_same_tensorflow_and_the_onnx_runtime_that_is_tested():
+    tested = pins((ROOT / "requirements-dev.txt").read_text().splitlines())["onnxruntime"]
+    expected = {"tensorflow": REQUIRED["tensorflow"], "onnxruntime-gpu": tested}
+    assert pins((ROOT / "requirements-gpu.txt").read_text().splitlines()) == expected
 
 
 def test_every_conda_file_is_used_and_every_one_used_exists():

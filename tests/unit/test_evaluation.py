@@ -39,11 +39,11 @@ def predicted(shard, mask, folder):
     """Write a mask as a prediction's files and evaluate all models on it."""
     rows = [
         {"patient": "053", "model": "m", "fold": 0, "part": "test", "slice": n, "threshold": 0.5, "score": 0.9}
-        | {"predicted_px": int(plane.sum())}
+        | {"validation_threshold": 0.3, "predicted_px": int(plane.sum())}
         for n, plane in enumerate(mask, 1)
     ]
     files = folder / "s.parquet", folder / "m.nii.gz", folder / "p.nii.gz"
-    Prediction(shard.info, rows, mask.astype(np.float32), mask).write(*files)
+    Prediction(shard.info, rows, 255 * mask.astype(np.uint8), mask).write(*files)
     return evaluation.evaluate(shard, files_of(folder), {"m": files}, (0, "test"), (50, 90))
 
 
@@ -84,7 +84,7 @@ def test_who_was_set_aside_gives_no_rows():
 
 
 def test_a_prediction_of_nobody_is_an_empty_volume(tmp_path):
-    nothing = np.zeros((1, 1, 1), np.float32)
+    nothing = np.zeros((1, 1, 1), np.uint8)
     files = [tmp_path / name for name in ("s.parquet", "m.nii.gz", "p.nii.gz")]
     Prediction(ShardInfo("053", SIZE, set_aside=["gone"]), [], nothing, nothing > 0).write(*files)
     found = volume.read(files[1])

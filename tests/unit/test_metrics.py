@@ -5,7 +5,7 @@ import pytest
 from ichflow import metrics
 from ichflow.dataset import LABELS
 
-ABOUT = {"patient": "049", "model": "m", "fold": 0, "part": "test", "threshold": 0.5}
+ABOUT = {"patient": "049", "model": "m", "fold": 0, "part": "test", "threshold": 0.5, "validation_threshold": 0.3}
 
 
 def measured(truth, prediction, scores=None):
@@ -45,6 +45,20 @@ def test_counted_by_hand():
     assert patient["score"] == 0.9
     assert patient["fracture"]  # known of the patient, of no slice
     assert not first["fracture"]
+
+
+def test_pixels_are_counted_at_both_thresholds_and_along_the_curve():
+    truth = np.array([[[1, 1, 0, 0]], [[0, 0, 0, 1]]], bool)
+    probability = np.array([[[0.9, 0.4, 0.7, 0.1]], [[0.2, 0.8, 0.0, 0.3]]], np.float32)
+    case = metrics.Case(truth, truth | True, metrics.Labels(np.zeros((2, len(LABELS)), bool), []), (5.0, 1.0, 1.0))
+    answer = metrics.Answer(probability >= 0.5, probability, np.array([0.9, 0.8]))
+    rows = metrics.rows(ABOUT, case, answer)
+    assert [[row[name] for name in metrics.AT_THRESHOLDS] for row in rows] == [[2, 1, 3, 2], [1, 0, 2, 1], [3, 1, 5, 3]]
+    assert rows[2]["curve_predicted_px"][29] == 5
+    assert rows[2]["curve_true_positive_px"][69] == 1
+    assert rows[0]["curve_predicted_px"] is None
+    baseline = metrics.rows(ABOUT | {"validation_threshold": None}, case, answer)[2]
+    assert [baseline[name] for name in metrics.AT_THRESHOLDS] == [3, 1, None, None]
 
 
 def test_overlap_is_not_defined_without_hemorrhage():

@@ -61,7 +61,8 @@ def test_a_typo_is_refused_with_what_was_meant():
     assert "recipes.unet-small: unknown key 'filers'; did you mean 'filters'?" in refused(
         "recipes", "unet-small", "filers", value=8
     )
-    assert "config: unknown key 'model'; did you mean 'models'?" in refused("model", value=["unet-small"])
+    assert "config: unknown key 'modls'; did you mean 'models'?" in refused("modls", value=["unet-small"])
+    assert "what a run trains stands in 'models'" in refused("model", value=["unet-small"])
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,11 @@ def test_a_typo_is_refused_with_what_was_meant():
         (("split", "folds"), 0, "recipes.unet-small.file: nothing found"),
         (("evaluate", "threshold_hu"), [90, 50], "evaluate.threshold_hu"),
         (("models",), ["threshold"], "models: 'threshold' is the name of a baseline"),
+        (
+            ("recipes", "unet-small", "threshold"),
+            0.505,
+            "recipes.unet-small.threshold: found 0.505, expected hundredths",
+        ),
         (("recipes", "unet-small", "positive_share"), 0.04, "recipes.unet-small.positive_share: found 0.04"),
         (("phantom", "size"), "[5", "phantom.size: '[5' is not of type 'integer'"),
     ],

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ichflow.thresholds import LEVELS, PixelCounts
+from ichflow import thresholds
+from ichflow.thresholds import CURVE, PixelCounts
 
 
 def scan(random, bleeding):
@@ -29,12 +30,23 @@ def test_dice_at_every_threshold_is_that_of_counting_anew(seed):
     scans = [one for one in scans if one[0].any() or one is scans[1]]
     found = counted(scans).dice()
     bleeding = [one for one in scans if one[0].any()]
-    assert found.shape == (len(bleeding), LEVELS)
+    assert found.shape == (len(bleeding), len(CURVE))
     for row, (truth, probability) in zip(found, bleeding, strict=True):
-        for level in range(1, LEVELS + 1):
-            mask = probability >= level / 100 - 1e-9
+        for dice, threshold in zip(row, CURVE, strict=True):
+            mask = probability >= threshold - 1e-9
             expected = 2 * (truth & mask).sum() / (truth.sum() + mask.sum())
-            assert row[level - 1] == pytest.approx(expected)
+            assert dice == pytest.approx(expected)
+
+
+def test_a_curve_counts_the_pixels_that_a_file_of_255_levels_has_at_each_threshold():
+    random = np.random.default_rng(0)
+    truth = random.random((4, 30, 30)) < 0.3
+    levels = random.integers(0, 256, truth.shape)
+    found = thresholds.count(truth, (levels * np.float32(1 / 255)).astype(np.float32))
+    for threshold, positive, predicted in zip(CURVE, *(found[name] for name in thresholds.COUNTS), strict=True):
+        mask = 100 * levels >= 255 * round(100 * threshold)  # in whole numbers
+        assert (positive, predicted) == ((mask & truth).sum(), mask.sum())
+        assert CURVE[thresholds.place(threshold)] == threshold
 
 
 def test_the_best_threshold_is_that_of_the_mean_over_patients_and_the_highest_of_equal_ones():

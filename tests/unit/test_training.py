@@ -411,9 +411,10 @@ def test_an_exported_model_has_the_threshold_that_validation_chose(trained, path
     training.write_model(tmp_path / "model.keras", model)
     keys = facts | {"fold": 0, "threshold": {"validation": chosen, "used": chosen}}
     export.export(tmp_path / "model.keras", keys, tmp_path / "model.onnx")
-    made = prediction.predict(shards.read(paths[0]), "m", [tmp_path / "model.onnx"], (0, "test"), threads=1)
-    assert made.rows[0]["threshold"] == chosen
-    np.testing.assert_array_equal(made.mask, made.probability >= chosen)
+    shard = shards.read(paths[0])
+    made = prediction.predict(shard.info, shard.hu, "m", [tmp_path / "model.onnx"], (0, "test"), threads=1)
+    assert made.rows[0]["threshold"] == made.rows[0]["validation_threshold"] == chosen
+    np.testing.assert_array_equal(made.mask, made.levels / 255 >= chosen)
 
 
 def test_a_prediction_may_be_the_mean_with_the_mirror_image(trained, paths, tmp_path):
@@ -440,7 +441,7 @@ def test_a_model_of_another_contract_is_refused(exported, tmp_path):
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, {"ichflow": '{"contract": 99}'})
     onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(IchflowError, match=r"model\.onnx: model of contract version 99, expected 3"):
+    with pytest.raises(IchflowError, match=r"model\.onnx: model of contract version 99, expected 4"):
         Predictor(tmp_path / "model.onnx", threads=1)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.append(f"{workflow.basedir}/scripts")
 
-from ichflow import contracts, ctich, dataset, intake, recipes, settings
+from ichflow import contracts, ctich, dataset, intake, newscans, recipes, settings
 from ichflow.errors import IchflowError
 
 try:
@@ -16,9 +16,13 @@ try:
     SOURCE = config["dataset"]["source"]
     INTAKE = intake.open_source(config, f"resources/{NAME}")
     PATIENTS = dataset.chosen(INTAKE.patients, config["dataset"]["patients"])
+    SCANS = newscans.find(config["scans"]) if config["scans"] else {}
+    NEW_MODELS = newscans.models(config["model"]) if config["model"] else []
 except IchflowError as error:
     raise WorkflowError(str(error)) from None
 
+# Named after their folder, since they belong to no dataset
+NEW_NAME = Path(config["scans"] or "none").absolute().name
 MODELS = config["models"]
 TRAINED = [model for model in MODELS if not config["recipes"][model]["file"]]
 FOLDS = range(config["split"]["folds"])
@@ -48,6 +52,7 @@ pathvars:
     resources=f"resources/{NAME}",
     logs=f"logs/{NAME}",
     benchmarks=f"benchmarks/{NAME}",
+    new=f"new-scans/{NEW_NAME}",
 
 
 wildcard_constraints:
@@ -56,6 +61,7 @@ wildcard_constraints:
     model="|".join(MODELS) or "none",
     variant="|".join(VARIANTS),
     seed=r"\d+",
+    scan=r"[A-Za-z0-9][A-Za-z0-9._-]*",
 
 
 def recipe_keys(model, **changed):
@@ -131,6 +137,27 @@ def model_files(wildcards):
         model=wildcards.model,
     )
     return ([file] if isinstance(file, str) else file) or folds
+
+
+def new_table(wildcards):
+    """The table of new scans, once it is known where they are."""
+    if not SCANS:
+        raise WorkflowError(
+            "predict_new: nothing found in the config keys 'scans' and 'model', expected a folder with scans and "
+            "the file of an exported model: --config scans=FOLDER model=FILE"
+        )
+    return f"results/new-scans/{NEW_NAME}/scans.csv"
+
+
+def new_scan(wildcards):
+    """A new scan as NIfTI: the file itself, or what a DICOM series is converted to, with a note on it."""
+    path = SCANS[wildcards.scan]
+    converted = f"results/new-scans/{NEW_NAME}/converted/{wildcards.scan}"
+    return [f"{converted}.nii.gz", f"{converted}.json"] if path.is_dir() else str(path)
+
+
+def new_series(wildcards):
+    return str(SCANS[wildcards.scan])
 
 
 def is_trained(wildcards):

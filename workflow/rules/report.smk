@@ -156,6 +156,36 @@ rule figure_results:
         "../../scripts/figure_results.py"
 
 
+rule figure_thresholds:
+    """Dice at every threshold, on validation and on test patients."""
+    input:
+        metrics="<results>/metrics.parquet",
+        provenance=expand(
+            "<results>/models/{model}/fold-{fold}/provenance.json",
+            model=TRAINED,
+            fold=FOLDS,
+        ),
+    output:
+        report(
+            "<results>/figures/thresholds.png",
+            caption="../report/thresholds.rst",
+            category="Results",
+            labels={"figure": "Dice by threshold"},
+        ),
+    log:
+        "<logs>/figure_thresholds.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        contract=contracts.REPORT,
+        models=MODELS,
+        seed=lookup(within=config, dpath="statistics/seed"),
+    message:
+        "Draw Dice by threshold"
+    script:
+        "../../scripts/figure_thresholds.py"
+
+
 rule figure_rules:
     """The graph of the rules, drawn from what Snakemake says of it."""
     input:
@@ -197,6 +227,8 @@ rule report:
         areas=rules.figure_results.output.areas,
         dice=rules.figure_results.output.dice,
         reliability=rules.figure_results.output.reliability,
+        thresholds=rules.threshold_statistics.output[0],
+        by_threshold=rules.figure_thresholds.output[0],
         rules=rules.figure_rules.output[0],
         networks=expand("<results>/figures/network-{model}.svg", model=TRAINED),
         curves=expand("<results>/figures/curves-{model}.png", model=TRAINED),

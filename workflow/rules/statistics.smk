@@ -74,3 +74,28 @@ rule dataset_statistics:
         "Count patients and slices"
     script:
         "../../scripts/dataset_statistics.py"
+
+
+rule threshold_statistics:
+    """The original study's threshold beside the one that validation chose and the one that wrote the masks."""
+    input:
+        metrics="<results>/metrics.parquet",
+    output:
+        report(
+            "<results>/statistics/thresholds.csv",
+            caption="../report/thresholds.rst",
+            category="Results",
+            labels={"table": "By threshold"},
+        ),
+    log:
+        "<logs>/threshold_statistics.log",
+    conda:
+        "../../envs/statistics.yaml"
+    params:
+        contract=contracts.STATISTICS,
+        resamples=lookup(within=config, dpath="statistics/resamples"),
+        seed=lookup(within=config, dpath="statistics/seed"),
+    message:
+        "Compare thresholds"
+    script:
+        "../../scripts/threshold_statistics.py"
