@@ -11,5 +11,7 @@ with logged(snakemake.log[0]):
     files = snakemake.input.models
     if snakemake.params.trained and membership:
         files = [files[membership[0]]]
-    found = prediction.predict(shard.info, shard.hu, model, files, membership, snakemake.threads)
+    found = prediction.predict(
+        shard.info, shard.hu, model, files, membership, snakemake.threads, snakemake.params.precision
+    )
     found.write(snakemake.output.slices, snakemake.output.mask, snakemake.output.probability)

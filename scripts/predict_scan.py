@@ -19,5 +19,6 @@ with logged(snakemake.log[0]) as tell:
         )
     write_json(output.verification, verified.as_json())
     info, hu = slicing.read_scan(verified.as_json(), scan, params.size)
-    found = prediction.predict(info, hu, "new", snakemake.input.models, (0, newscans.PART), snakemake.threads)
+    models, membership = snakemake.input.models, (0, newscans.PART)
+    found = prediction.predict(info, hu, "new", models, membership, snakemake.threads, params.precision)
     found.write(output.slices, output.mask, output.probability)

@@ -27,8 +27,8 @@ class Predictor:
         The probability from which a pixel counts as hemorrhage, and the one that validation chose.
     """
 
-    def __init__(self, path: str | Path, threads: int) -> None:
-        """Load an ONNX file to run on so many threads, or on a GPU.
+    def __init__(self, path: str | Path, threads: int, precision: str = "float32") -> None:
+        """Load an ONNX file to run on so many threads in this precision, or on a GPU.
 
         Raises
         ------
@@ -36,7 +36,7 @@ class Predictor:
             The file is absent, no ONNX model, or of another contract version.
         """
         self.path = path
-        self._engine = engines.load(path, threads)
+        self._engine = engines.load(path, threads, precision)
         content = json.loads(self._engine.metadata.get(contracts.MODEL_KEY, "{}"))
         if content.get("contract") != contracts.MODEL:
             raise IchflowError(

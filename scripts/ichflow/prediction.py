@@ -72,6 +72,7 @@ def predict(
     files: Sequence[str | Path],
     membership: tuple[int, str] | None,
     threads: int,
+    precision: str = "float32",
 ) -> Prediction:
     """Predict one patient.
 
@@ -85,8 +86,8 @@ def predict(
         Exported models; their probabilities are averaged, and their thresholds as well.
     membership
         Fold and part of the patient, see :func:`ichflow.splits.fold_and_part`.
-    threads
-        How many the network may use.
+    threads, precision
+        What the network may use, see :class:`ichflow.engines.OpenVino`.
 
     Raises
     ------
@@ -96,11 +97,11 @@ def predict(
     if not len(hu) or membership is None:
         nothing = np.zeros((1, 1, 1), np.uint8)
         return Prediction(info, [], nothing, nothing > 0)
-    predictors = [Predictor(path, threads) for path in files]
+    predictors = [Predictor(path, threads, precision) for path in files]
     threshold = _mean(predictor.threshold for predictor in predictors)
     small = mean_probabilities(predictors, hu)
     # As the file will have it, so that whoever reads it finds the same mask at the same threshold
-    levels = np.rint(info.grid.back(small) * 255).astype(np.uint8)
+    levels = (info.grid.back(small) * 255 + 0.5).astype(np.uint8)
     mask = levels / np.float32(255) >= threshold
     about: dict[str, Any] = {
         "patient": info.patient,

@@ -19,8 +19,12 @@ from support import ROOT
             ["training.py", "--filters", "2", "--steps", "2", "--epochs", "2", "--patients", "3", "--size", "256"],
             ["matrix peak", "times plain Keras", "waiting for data", "threads make", "3 patients: "],
         ),
+        (
+            ["prediction.py", "--filters", "2", "--size", "32", "--slices", "3", "--rounds", "1"],
+            ["first slice after", "times keras.predict", "one patient"],
+        ),
     ],
-    ids=["stages", "intake", "training"],
+    ids=["stages", "intake", "training", "prediction"],
 )
 def test_a_benchmark_prints_its_figures(arguments, told):
     command = [sys.executable, str(ROOT / "tests/benchmarks" / arguments[0]), *arguments[1:]]

@@ -32,6 +32,7 @@ rule predict_patient:
     params:
         trained=is_trained,
         contract=contracts.PREDICTION,
+        precision=lookup(within=config, dpath="predict/precision"),
     message:
         "Predict patient {wildcards.patient} with {wildcards.model}"
     script:

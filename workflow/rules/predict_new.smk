@@ -44,6 +44,7 @@ rule predict_scan:
     threads: 2
     params:
         contract=contracts.PREDICTION,
+        precision=lookup(within=config, dpath="predict/precision"),
         size=lookup(within=config, dpath="slice/size"),
         on_bad_patient=lookup(within=config, dpath="dataset/on_bad_patient"),
     message:
