@@ -10,6 +10,7 @@ def overlap(true: int, predicted: int, common: int, pixels: int) -> dict[str, fl
     return {
         "true_px": true,
         "predicted_px": predicted,
+        "study_px": max(predicted - 5, 0),
         "true_positive_px": common,
         "false_positive_px": predicted - common,
         "false_negative_px": true - common,

@@ -12,8 +12,8 @@ from ichflow.dataset import SUBTYPES
 from ichflow.intervals import Floats
 from ichflow.recipes import BASELINES
 
-AREA = "predicted_px"
-"""Column of the metrics whose areas are compared: pixels of the scan's own grid."""
+AREA, STUDY_AREA = "predicted_px", "study_px"
+"""Columns of the metrics whose areas are compared, pixels of the scan's own grid: of the masks, and as in the study."""
 
 NONE = "none"
 TWO_GROUPS = ("hemorrhage", NONE)
@@ -98,9 +98,9 @@ def study_samples(slices: pd.DataFrame, *, by: str = "group", n: int = 10, seed:
     Returns
     -------
     DataFrame
-        As :func:`labeled` gives it, a row a drawn slice.
+        As :func:`labeled` gives it, a row a drawn slice, with the area at the study's threshold.
     """
-    units = labeled(slices, "true_px")
+    units = labeled(slices, "true_px", STUDY_AREA)
     generator = np.random.default_rng(seed)
     drawn = [
         rows.iloc[np.sort(generator.choice(len(rows), size=min(n, len(rows)), replace=False))]
@@ -114,7 +114,7 @@ def patient_samples(patients: pd.DataFrame) -> pd.DataFrame:
     return labeled(patients, "true_ml")
 
 
-def labeled(rows: pd.DataFrame, bleed: str) -> pd.DataFrame:
+def labeled(rows: pd.DataFrame, bleed: str, area: str = AREA) -> pd.DataFrame:
     """Say of slices or patients which groups they are in.
 
     Parameters
@@ -123,12 +123,14 @@ def labeled(rows: pd.DataFrame, bleed: str) -> pd.DataFrame:
         A model's slices, or patients, of the test part.
     bleed
         Column by which hemorrhages are small or large: small ones do not exceed the median of all with hemorrhage.
+    area
+        Column of the areas that are compared.
 
     Returns
     -------
     DataFrame
         A row each: ``patient``, ``slice`` (null for a patient), ``group``, ``size``, ``subtype`` (empty where there
-        is hemorrhage and not exactly one label of a subtype), ``area_px`` (:data:`AREA`).
+        is hemorrhage and not exactly one label of a subtype), ``area_px``.
     """
     positive, amount = bleeding(rows), floats(rows, bleed)
     median = np.median(amount[positive]) if positive.any() else 0.0
@@ -141,7 +143,7 @@ def labeled(rows: pd.DataFrame, bleed: str) -> pd.DataFrame:
             "group": np.where(positive, *TWO_GROUPS),
             "size": np.select([~positive, amount <= median], THREE_GROUPS[:2], THREE_GROUPS[2]),
             "subtype": np.where(positive, np.where(labels.sum(axis=1) == 1, only, ""), NONE),
-            "area_px": floats(rows, AREA),
+            "area_px": floats(rows, area),
         }
     )
 

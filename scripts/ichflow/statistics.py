@@ -6,13 +6,13 @@ that they overstate the evidence. docs/statistics.md says which test answers wha
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
 from ichflow import agreement, clustered, group_tests, outcome, paired_tests, samples
 from ichflow.group_tests import ANOVA, ASSUMPTION_COLUMNS, STUDENT, Groups
 from ichflow.intervals import Bootstrap, Row
+from ichflow.recipes import STUDY_THRESHOLD
 from ichflow.samples import Part
 
 SLICE_NOTE = (
@@ -81,11 +81,16 @@ def tests_table(
 
 def _base(analysis: str, comparison: str, model: str) -> Row:
     study = analysis == outcome.STUDY
-    base = {"analysis": analysis, "comparison": comparison, "model": model, "unit": "slice" if study else "patient"}
+    named = _in_the_study(comparison) if study else comparison
+    base = {"analysis": analysis, "comparison": named, "model": model, "unit": "slice" if study else "patient"}
     if study:
         return base | {"note": SLICE_NOTE}
     of = "slices within patients" if analysis == outcome.CLUSTERED else "patients"
     return base | ({} if analysis == outcome.POST_HOC else {"family": f"{comparison}, {of}"})
+
+
+def _in_the_study(comparison: str) -> str:
+    return comparison.replace("area", f"area at threshold {STUDY_THRESHOLD}")
 
 
 def _all_slices(part: Part, model: str) -> pd.DataFrame:
@@ -124,7 +129,7 @@ def _as_in_the_study(part: Part, model: str, n: int, bootstrap: Bootstrap, *, si
 def _simulated(groups: Groups, base: Row, n: int, bootstrap: Bootstrap) -> Iterable[Row]:
     third = samples.simulated_group(dict(groups.members), n, bootstrap.seed)
     about = base | {
-        "comparison": "predicted area, hemorrhage, none and a simulated group",
+        "comparison": _in_the_study("predicted area, hemorrhage, none and a simulated group"),
         "note": f"{SIMULATED_NOTE}; {base['note']}",
     }
     three = Groups({**groups.members, "simulated": third})
@@ -152,11 +157,12 @@ def assumptions_table(part: Part, *, n: int = 10, smallest: int = 5, seed: int =
     for model in part.models:
         rows.append(agreement.assumptions(part, model))
         for comparison in COMPARISONS:
-            drawn: dict[str, Any] = {
-                "patient": samples.patient_samples(part.patients[model]),
-                "slice": samples.study_samples(part.slices[model], by=_BY[comparison], n=n, seed=seed),
-            }
-            for unit, chosen in drawn.items():
-                base = {"comparison": comparison, "unit": unit, "model": model}
-                rows += group_tests.assumptions(_groups(chosen, comparison, smallest if unit == "patient" else 2), base)
+            patients = samples.patient_samples(part.patients[model])
+            slices = samples.study_samples(part.slices[model], by=_BY[comparison], n=n, seed=seed)
+            for unit, drawn, named, least in (
+                ("patient", patients, comparison, smallest),
+                ("slice", slices, _in_the_study(comparison), 2),
+            ):
+                base = {"comparison": named, "unit": unit, "model": model}
+                rows += group_tests.assumptions(_groups(drawn, comparison, least), base)
     return pd.DataFrame(rows, columns=list(ASSUMPTION_COLUMNS))

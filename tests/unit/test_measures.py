@@ -48,7 +48,13 @@ def make_rows(patients=16, models=("null", "threshold", RECIPE)):
         of_patient = [name for place, name in enumerate(LABELS) if labels[:, place].any()]
         case = metrics.Case(truth, np.ones(SHAPE, bool), metrics.Labels(labels, of_patient), SPACING)
         for model in models:
-            about = {"patient": f"{number:03d}", "model": model, "fold": 0, "threshold": 0.5}
+            about = {
+                "patient": f"{number:03d}",
+                "model": model,
+                "fold": 0,
+                "threshold": 0.5,
+                "validation_threshold": None,
+            }
             about["part"] = "train" if number == 15 else "test"
             rows += metrics.rows(about, case, answer_of(model, truth, generator))
     return pd.DataFrame(rows, columns=metrics.SCHEMA.names)

@@ -25,7 +25,7 @@ def test_study_draws_the_same_test_slices_for_every_model() -> None:
     assert set(ours["patient"]) <= set(metrics.loc[metrics["part"] == "test", "patient"])
     drawn = ours.merge(chosen_rows(metrics, "unet-small", "slice"), on=["patient", "slice"])
     assert ((drawn["group"] == "hemorrhage") == drawn["has_hemorrhage"]).all()
-    assert drawn["area_px"].tolist() == drawn[samples.AREA].tolist()
+    assert drawn["area_px"].tolist() == drawn["study_px"].tolist() != drawn["predicted_px"].tolist()
 
 
 def test_size_classes_split_at_the_median() -> None:
@@ -97,13 +97,13 @@ def test_only_test_rows_enter() -> None:
     changed = make_metrics()
     trained = changed["part"] == "train"
     changed.loc[trained, ["dice", "score"]] = 0.0
-    changed.loc[trained, "predicted_px"] = 0
+    changed.loc[trained, ["predicted_px", "study_px"]] = 0
     assert TESTS.equals(statistics.tests_table(samples.part_of_test(changed), bootstrap=FEW))
 
 
 METRICS = make_metrics()
 BLEEDING = METRICS["patient"].isin(METRICS.loc[METRICS["has_hemorrhage"], "patient"])
-NOTHING = {"predicted_px": 0, "predicted_ml": 0.0, "detected": False, "score": 0.0}
+NOTHING = {"predicted_px": 0, "study_px": 0, "predicted_ml": 0.0, "detected": False, "score": 0.0}
 CASES = {
     "no test part": METRICS.assign(part="train"),
     "no hemorrhage": METRICS[~BLEEDING],
@@ -111,7 +111,9 @@ CASES = {
     "one patient": METRICS[METRICS["patient"] == "049"],
     "no rows": METRICS.iloc[:0],
     "all areas zero": METRICS.assign(**NOTHING),
-    "areas missing": METRICS.assign(predicted_px=np.nan, predicted_ml=np.nan, dice=np.nan, score=np.nan),
+    "areas missing": METRICS.assign(
+        predicted_px=np.nan, study_px=np.nan, predicted_ml=np.nan, dice=np.nan, score=np.nan
+    ),
     "baselines only": METRICS[METRICS["model"] != "unet-small"],
     "nullable": METRICS.convert_dtypes(),
 }
@@ -137,7 +139,7 @@ def test_tables_of_degenerate_input(case: str) -> None:
 def test_any_predictions_give_rows_with_either_a_p_or_a_reason(data: st.DataObject) -> None:
     patients = data.draw(st.integers(1, 5))
     metrics = make_metrics(seed=3, patients=patients, slices=3).assign(part="test")
-    for column in ("dice", "predicted_px", "predicted_ml", "score"):
+    for column in ("dice", "predicted_px", "study_px", "predicted_ml", "score"):
         values = st.sampled_from([0.0, 0.0, 0.5, 1.0, np.nan])
         drawn = data.draw(st.lists(values, min_size=len(metrics), max_size=len(metrics)))
         metrics[column] = drawn
