@@ -4,7 +4,7 @@ from ichflow.job import logged
 
 with logged(snakemake.log[0]):
     import pandas as pd
-    from ichflow import figures, report, statistics
+    from ichflow import figures, report, samples
     from ichflow.recipes import BASELINES
 
     metrics, params = pd.read_parquet(snakemake.input.metrics), snakemake.params
@@ -13,5 +13,5 @@ with logged(snakemake.log[0]):
     figures.reliability(report.read_results(snakemake.input.calibration), snakemake.output.reliability, models=models)
     groups = {}
     for model in params.models or BASELINES:
-        groups |= statistics.areas_by_group(metrics, model, n=params.sample, seed=params.seed)
+        groups |= samples.areas_by_group(metrics, model, n=params.sample, seed=params.seed)
     figures.boxplots(groups, snakemake.output.areas)

@@ -183,7 +183,8 @@ def _sums(rows: Sequence[Row], *columns: str) -> Floats:
 def _slice_auroc(rows: Sequence[Row]) -> float:
     from ichflow.intervals import auroc  # brings the statistics of SciPy
 
-    return auroc(np.array([row["score"] for row in rows]), np.array([row["true_px"] > 0 for row in rows]))
+    scores, positive = np.array([row["score"] for row in rows]), np.array([row["true_px"] > 0 for row in rows])
+    return float(auroc(scores, positive)[0])
 
 
 def _told(value: Any) -> str:

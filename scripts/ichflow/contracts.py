@@ -11,7 +11,7 @@ SPLIT = 1
 MODEL = 4
 PREDICTION = 2
 METRICS = 3
-STATISTICS = 2
+STATISTICS = 3
 REPORT = 2
 
 MODEL_KEY = "ichflow"  # of the metadata in an exported model

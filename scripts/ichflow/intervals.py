@@ -1,28 +1,52 @@
 """Numbers over patients with their intervals: the bootstrap that draws patients as a whole, and Wilson's for shares.
 
+A resample is a row of weights: how often each patient is in it. Sums are then products of matrices, ranks are sums of
+weights, and no resample is ever laid out.
+
 A number that is not defined is NaN, and so is an interval over fewer than two patients.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
-_AT_ONCE = 500
+RESAMPLES = 10_000
+
+_AT_ONCE = 2**23  # numbers of one block of resamples, 64 MiB
 
 
-def patient_weights(truth: NDArray[np.bool_], resamples: int, seed: int) -> Floats:
-    """Draw how often each patient enters each resample, separately among those with and without hemorrhage.
+@dataclass(frozen=True)
+class Bootstrap:
+    """How resamples are drawn.
+
+    Attributes
+    ----------
+    seed, resamples
+        The same seed draws the same resamples.
+    """
+
+    seed: int = 0
+    resamples: int = RESAMPLES
+
+    def weights(self, strata: NDArray[Any]) -> Floats:
+        """Draw resamples, see :func:`patient_weights`."""
+        return patient_weights(strata, self.resamples, self.seed)
+
+
+def patient_weights(strata: NDArray[Any], resamples: int, seed: int) -> Floats:
+    """Draw how often each patient enters each resample, separately in each stratum.
 
     Parameters
     ----------
-    truth
-        bool (patient,), whether there is hemorrhage.
+    strata
+        Shape (patient,), whatever tells strata apart: whether there is hemorrhage, or a group.
     resamples, seed
         How many resamples, and of their draw.
 
@@ -32,12 +56,29 @@ def patient_weights(truth: NDArray[np.bool_], resamples: int, seed: int) -> Floa
         float64 (resample, patient), whole numbers.
     """
     generator = np.random.default_rng(seed)
-    weights = np.zeros((resamples, truth.size))
-    for stratum in (truth, ~truth):
-        count = int(stratum.sum())
-        if count:
-            weights[:, stratum] = generator.multinomial(count, np.full(count, 1 / count), size=resamples)
+    weights = np.zeros((resamples, strata.size))
+    for stratum in np.unique(strata)[::-1]:
+        members = strata == stratum
+        count = int(members.sum())
+        weights[:, members] = generator.multinomial(count, np.full(count, 1 / count), size=resamples)
     return weights
+
+
+def by_blocks(statistic: Callable[[Floats], Floats], weights: Floats, size: int) -> Floats:
+    """Compute a statistic of every resample, some resamples at a time, so that memory stays small.
+
+    Parameters
+    ----------
+    statistic
+        Takes weights (resample, patient), gives a number for each resample.
+    weights
+        As :func:`patient_weights` draws them.
+    size
+        Numbers that a resample takes while it is computed.
+    """
+    step = max(1, _AT_ONCE // max(size, 1))
+    parts = [statistic(weights[start : start + step]) for start in range(0, len(weights), step)]
+    return np.concatenate([np.array([]), *parts])
 
 
 def ratio(name: str, numerator: Floats, denominator: Floats, weights: Floats) -> Row:
@@ -66,9 +107,7 @@ def ratio(name: str, numerator: Floats, denominator: Floats, weights: Floats) ->
 
 def with_interval(name: str, value: float, resampled: Floats) -> Row:
     """Name a number and the percentile interval of its resamples."""
-    low, high = percentiles(resampled)
-    if low == high:  # all resamples agree, as at a share of 0 or 1: that is no certainty
-        low = high = np.nan
+    low, high = interval(resampled)
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
@@ -80,6 +119,12 @@ def share(name: str, found: float, total: float) -> Row:
     return {name: found / total, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}
 
 
+def interval(resampled: Floats) -> tuple[float, float]:
+    """Return the 95 % percentile interval of resamples; NaN where all agree, which is no certainty."""
+    low, high = percentiles(resampled)
+    return (np.nan, np.nan) if low == high else (low, high)
+
+
 def percentiles(resampled: Floats) -> tuple[float, float]:
     """Return the ends of the 95 % percentile interval of what is finite; NaN without any."""
     finite = resampled[np.isfinite(resampled)]
@@ -89,8 +134,34 @@ def percentiles(resampled: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def auroc(score: Floats, positive: NDArray[np.bool_]) -> float:
-    """Return the area under the ROC curve from ranks (Mann-Whitney), ties counted as one half.
+def ranks(values: Floats, weights: Floats) -> Floats:
+    """Rank values of which each is there as often as its weight says; equal ones share the mean of their ranks.
+
+    Parameters
+    ----------
+    values
+        Shape (n,).
+    weights
+        Shape (resample, n), how often each is there.
+
+    Returns
+    -------
+    ndarray
+        float64 (resample, n).
+    """
+    order = np.argsort(values, kind="stable")
+    arranged = values[order]
+    last = np.append(np.flatnonzero(np.diff(arranged)), values.size - 1)  # of each run of equal values
+    run = np.repeat(np.arange(last.size), np.diff(last, prepend=-1))
+    up_to = np.cumsum(weights[:, order], axis=1)[:, last]
+    number = np.diff(up_to, axis=1, prepend=0)
+    result = np.empty_like(weights, dtype=float)
+    result[:, order] = (up_to - (number - 1) / 2)[:, run]
+    return result
+
+
+def auroc(score: Floats, positive: NDArray[np.bool_], weights: Floats | None = None) -> Floats:
+    """Return the area under the ROC curve: how often a positive's score exceeds a negative's, ties as one half.
 
     Parameters
     ----------
@@ -98,27 +169,31 @@ def auroc(score: Floats, positive: NDArray[np.bool_]) -> float:
         Shape (n,), higher where hemorrhage is more likely.
     positive
         Shape (n,), the truth.
+    weights
+        Shape (resample, n), how often each counts; without it, once.
 
     Returns
     -------
-    float
-        0…1; NaN if one class is empty or a score is missing.
+    ndarray
+        float64 (resample,), 0…1; NaN where one class is empty or a score is missing.
     """
-    n_positive = int(positive.sum())
-    n_negative = positive.size - n_positive
-    if n_positive == 0 or n_negative == 0 or not np.isfinite(score).all():
-        return np.nan
-    ranks = rankdata(score)
-    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+    counted = np.ones((1, score.size)) if weights is None else weights
+    if not score.size or not np.isfinite(score).all():
+        return np.full(len(counted), np.nan)
+    negatives = np.flatnonzero(~positive)[np.argsort(score[~positive], kind="stable")]
+    up_to = np.zeros((len(counted), negatives.size + 1))  # how many negatives there are up to each
+    np.cumsum(counted[:, negatives], axis=1, out=up_to[:, 1:])
+    below, not_above = (np.searchsorted(score[negatives], score[positive], side) for side in ("left", "right"))
+    of_positive = counted[:, positive]
+    exceeded = (of_positive * (up_to[:, below] + up_to[:, not_above])).sum(axis=1) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return exceeded / (of_positive.sum(axis=1) * up_to[:, -1])
 
 
 def auroc_by_patient(
     name: str, score: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], weights: Floats
 ) -> Row:
     """Estimate the AUROC of slices, or of patients, with an interval over patients.
-
-    The area is the part of concordant pairs of a positive and a negative slice. Counted once for each pair of
-    patients, they give the area of any resample of patients as a quadratic form.
 
     Parameters
     ----------
@@ -131,23 +206,11 @@ def auroc_by_patient(
     weights
         As :func:`patient_weights` draws them.
     """
-    value = auroc(score, positive)
-    if not np.isfinite(value):
-        return with_interval(name, np.nan, np.array([]))
-    patients = weights.shape[1]
-    concordant = np.zeros((patients, patients))
-    for first in np.unique(owner[positive]):
-        own = score[positive & (owner == first)]
-        for second in np.unique(owner[~positive]):
-            others = np.sort(score[~positive & (owner == second)])
-            below = np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")
-            concordant[first, second] = below.sum() / 2
-    n_positive = np.bincount(owner[positive], minlength=patients).astype(float)
-    n_negative = np.bincount(owner[~positive], minlength=patients).astype(float)
-    pairs = (weights @ n_positive) * (weights @ n_negative)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        resampled = ((weights @ concordant) * weights).sum(axis=1) / pairs
-    return with_interval(name, value, resampled if np.sum(n_positive > 0) >= 2 else np.array([]))
+    value = float(auroc(score, positive)[0])
+    if not np.isfinite(value) or np.unique(owner[positive]).size < 2:
+        return with_interval(name, value, np.array([]))
+    resampled = by_blocks(lambda block: auroc(score, positive, block[:, owner]), weights, score.size)
+    return with_interval(name, value, resampled)
 
 
 def average_precision_by_patient(
@@ -163,10 +226,7 @@ def average_precision_by_patient(
     if not positive.any() or positive.all() or not np.isfinite(score).all():
         return with_interval(name, np.nan, np.array([]))
     value = float(average_precision(score, positive, np.ones((1, score.size)))[0])
-    # Some resamples at a time, for each of them holds a number a slice
-    starts = range(0, len(weights), _AT_ONCE)
-    parts = [average_precision(score, positive, weights[start : start + _AT_ONCE, owner]) for start in starts]
-    resampled = np.concatenate([np.array([]), *parts])
+    resampled = by_blocks(lambda block: average_precision(score, positive, block[:, owner]), weights, score.size)
     return with_interval(name, value, resampled if np.unique(owner[positive]).size >= 2 else np.array([]))
 
 

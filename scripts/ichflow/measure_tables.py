@@ -5,7 +5,9 @@ from typing import Any, cast
 
 import pandas as pd
 
-from ichflow.report import NOTHING, Cell, Column, Table, format_interval
+from ichflow.numerals import NOTHING, format_interval
+from ichflow.report import Cell, Column, Table
+from ichflow.subgroups import NAMES
 
 LABELS: Mapping[str, str] = {
     "dice": "Dice",
@@ -53,17 +55,14 @@ KINDS: Mapping[str, str] = {
 }
 """Caption of the table of each kind of measure."""
 
-GROUPS: Mapping[str, str] = {
-    "under_1_ml": "below 1 mL",
-    "1_to_5_ml": "from 1 to 5 mL",
-    "5_to_30_ml": "from 5 to 30 mL",
-    "over_30_ml": "30 mL or more",
-}
-
 BY: Mapping[str, str] = {
     "subtype": "By subtype: patients and slices labeled with it, each in all that it is labeled with. Masks do not "
     "tell subtypes apart, so the whole hemorrhage is measured.",
     "volume": "By true volume of the patient's hemorrhage.",
+    "age": "By age.",
+    "sex": "By sex.",
+    "fracture": "By whether the patient is labeled with a fracture.",
+    "spacing": "By distance of slices.",
 }
 """Caption of the table of each kind of group."""
 
@@ -168,7 +167,7 @@ def _table(caption: str, rows: list[dict[str, Any]], *, grouped: bool) -> Table:
 
 
 def _line(row: Mapping[str, Any], *, grouped: bool) -> list[Cell]:
-    group, label = GROUPS.get(row["group"], row["group"]), LABELS[row["measure"]]
+    group, label = str(NAMES.get(row["group"], row["group"])), LABELS[row["measure"]]
     cells = [Cell(group, group)] if grouped else []
     cells += [Cell(label, label), Cell(row["model"], row["model"])]
     for level in LEVELS:

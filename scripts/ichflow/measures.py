@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ichflow import calibration, intervals, statistics
-from ichflow.dataset import SUBTYPES
-from ichflow.intervals import Floats, Row
+from ichflow import agreement, calibration, intervals
+from ichflow.intervals import RESAMPLES, Floats, Row
 from ichflow.lesionwise import SIZES_ML
-from ichflow.statistics import RESAMPLES, floats
+from ichflow.samples import floats, order_of_models, rows_of_test
 
 COLUMNS: dict[str, Any] = {
     "kind": "",
@@ -38,6 +37,7 @@ COLUMNS: dict[str, Any] = {
     "pooled_high": np.nan,
     "n_pooled": None,
     "pooled_over": "",
+    "reason": "",
 }
 """Columns of the tables of measures, in order, with what stands in them where a measure has no such number."""
 
@@ -55,24 +55,11 @@ CALIBRATION_COLUMNS = (
 )
 """Columns of the table of calibration, in order."""
 
-LIMITS_SD = 1.96  # 95 % limits of agreement (Bland and Altman 1986, DOI 10.1016/S0140-6736(86)90837-8)
-
-IN_SUBGROUPS = (
-    "dice",
-    "sensitivity",
-    "nsd",
-    "hd95_mm",
-    "relative_volume_difference",
-    "detection_sensitivity",
-    "lesion_sensitivity",
-)
-"""Measures of the table of subgroups, all of which need hemorrhage."""
-
 _OVERLAP = ("dice", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm")
 
 
 @dataclass(frozen=True)
-class _Sample:
+class Sample:
     """Slices and patients of one model, with how often each patient enters each resample."""
 
     patients: pd.DataFrame
@@ -137,83 +124,32 @@ def table(metrics: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES) -
     -------
     DataFrame
         :data:`COLUMNS`, a row a measure and model: the kinds segmentation, volume, detection, lesions and calibration,
-        models in the order of :func:`ichflow.statistics.order_of_models`. ``slice`` is the mean over slices with
+        models in the order of :func:`ichflow.samples.order_of_models`. ``slice`` is the mean over slices with
         hemorrhage (without, for what is measured there), ``patient`` that over patients, ``pooled`` is of the sums
         over ``n_pooled`` of ``pooled_over``. NaN is what is not defined.
     """
     rows: list[Row] = []
-    for model in statistics.order_of_models(metrics["model"]):
-        sample = _sample(metrics, model, seed, resamples)
+    for model in order_of_models(metrics["model"]):
+        sample = sample_of(metrics, model, seed, resamples)
         rows += [{"model": model} | row for row in _all_measures(sample)]
     order = {row["measure"]: place for place, row in reversed(list(enumerate(rows)))}
-    return _frame(sorted(rows, key=lambda row: order[row["measure"]]))
+    return frame(sorted(rows, key=lambda row: order[row["measure"]]))
 
 
-def subgroups(metrics: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """Measure the test patients with hemorrhage by subtype, and by volume.
-
-    Parameters
-    ----------
-    metrics, seed, resamples
-        As of :func:`table`.
-
-    Returns
-    -------
-    DataFrame
-        :data:`COLUMNS` with the measures :data:`IN_SUBGROUPS`. By ``subtype``, a patient counts in every subtype that
-        the patient is labeled with, and a slice in every one that the slice is labeled with; the whole hemorrhage is
-        measured in each, since masks do not tell subtypes apart. By ``volume``, patients count by their true mL in the
-        classes :data:`ichflow.lesionwise.SIZES_ML`, with all their slices.
-    """
-    samples = {
-        model: _sample(metrics, model, seed, resamples) for model in statistics.order_of_models(metrics["model"])
-    }
-    rows: list[Row] = []
-    for by, groups in (("subtype", SUBTYPES), ("volume", tuple(SIZES_ML))):
-        for group in groups:
-            measured = {model: _in_group(sample, by, group, seed) for model, sample in samples.items()}
-            rows += [
-                {"by": by, "group": group, "model": model} | row
-                for name in IN_SUBGROUPS
-                for model, found in measured.items()
-                for row in found
-                if row["measure"] == name
-            ]
-    return _frame(rows)
-
-
-def _sample(metrics: pd.DataFrame, model: str, seed: int, resamples: int) -> _Sample:
-    patients, slices = (statistics.rows_of_test(metrics, model, level) for level in ("patient", "slice"))
-    return _Sample(
+def sample_of(metrics: pd.DataFrame, model: str, seed: int, resamples: int) -> Sample:
+    """Take a model's test part, with how often each patient enters each resample."""
+    patients, slices = (rows_of_test(metrics, model, level) for level in ("patient", "slice"))
+    return Sample(
         patients, slices, intervals.patient_weights(patients["has_hemorrhage"].to_numpy(bool), resamples, seed)
     )
 
 
-def _in_group(sample: _Sample, by: str, group: str, seed: int) -> list[Row]:
-    members = sample.bleeding & _members(sample, by, group)
-    slices = sample.positive & members[sample.owner]
-    if by == "subtype":
-        slices &= sample.slices[group].to_numpy(bool)
-    patients: Any = sample.patients[members]
-    weights = intervals.patient_weights(np.ones(len(patients), bool), len(sample.weights), seed)
-    chosen: Any = sample.slices[slices]
-    return _of_hemorrhage(_Sample(patients, chosen, weights))
-
-
-def _members(sample: _Sample, by: str, group: str) -> NDArray[np.bool_]:
-    if by == "subtype":
-        return sample.patients[group].to_numpy(bool)
-    low, high = SIZES_ML[group]
-    volume = sample.of_patients("true_ml")
-    return (volume >= low) & (volume < high)
-
-
-def _all_measures(sample: _Sample) -> list[Row]:
+def _all_measures(sample: Sample) -> list[Row]:
     return [
         *_segmentation(sample),
         *_pixels(sample),
         *_volume(sample),
-        *_detection(sample),
+        *detection(sample),
         *_ranking(sample),
         *_false_positives(sample),
         *_lesions(sample),
@@ -221,11 +157,12 @@ def _all_measures(sample: _Sample) -> list[Row]:
     ]
 
 
-def _of_hemorrhage(sample: _Sample) -> list[Row]:
-    return [*_segmentation(sample), *_volume(sample), *_detection(sample), *_lesions(sample)]
+def of_hemorrhage(sample: Sample) -> list[Row]:
+    """Measure what needs hemorrhage, rows of :data:`COLUMNS` without a model."""
+    return [*_segmentation(sample), *_volume(sample), *detection(sample), *_lesions(sample)]
 
 
-def _segmentation(sample: _Sample) -> Iterable[Row]:
+def _segmentation(sample: Sample) -> Iterable[Row]:
     pooled = _pooled_overlap(sample)
     for name in _OVERLAP:
         yield (
@@ -236,7 +173,7 @@ def _segmentation(sample: _Sample) -> Iterable[Row]:
         )
 
 
-def _pooled_overlap(sample: _Sample) -> dict[str, Row]:
+def _pooled_overlap(sample: Sample) -> dict[str, Row]:
     hit, false, missed = (sample.of_patients(f"{kind}_px") for kind in _KINDS)
     boundary, apart = sample.of_patients("boundary"), sample.of_patients("assd_mm")
     compared = np.where(np.isfinite(apart), boundary, 0.0)
@@ -253,7 +190,7 @@ def _pooled_overlap(sample: _Sample) -> dict[str, Row]:
 _KINDS = ("true_positive", "false_positive", "false_negative")
 
 
-def _pixels(sample: _Sample) -> Iterable[Row]:
+def _pixels(sample: Sample) -> Iterable[Row]:
     hit, false, missed = (sample.of_patients(f"{kind}_px") for kind in _KINDS)
     quiet = sample.of_patients("true_negative_px")
     sums = {"specificity": (quiet, quiet + false), "accuracy": (hit + quiet, hit + quiet + false + missed)}
@@ -266,7 +203,7 @@ def _pixels(sample: _Sample) -> Iterable[Row]:
         )
 
 
-def _volume(sample: _Sample) -> Iterable[Row]:
+def _volume(sample: Sample) -> Iterable[Row]:
     true, predicted = sample.of_patients("true_ml"), sample.of_patients("predicted_ml")
     on_slices = sample.of_slices("predicted_ml") - sample.of_slices("true_ml")
     difference = predicted - true
@@ -275,8 +212,7 @@ def _volume(sample: _Sample) -> Iterable[Row]:
         | sample.slice_mean(on_slices, sample.positive)
         | sample.patient_mean(difference, sample.bleeding)
     )
-    for name, sign in (("limit_low_ml", -1), ("limit_high_ml", 1)):
-        yield {"kind": "volume", "measure": name} | _limit(sample, difference, sign)
+    yield from _limits(difference[sample.bleeding])
     name = "relative_volume_difference"
     yield (
         {"kind": "volume", "measure": name}
@@ -286,23 +222,20 @@ def _volume(sample: _Sample) -> Iterable[Row]:
     )
 
 
-def _limit(sample: _Sample, difference: Floats, sign: int) -> Row:
-    """Estimate a limit of agreement of patients with hemorrhage: the mean difference and 1.96 standard deviations."""
-    chosen = sample.bleeding
-    number = int(chosen.sum())
-    if number < 2:
-        return {"n_patients": number}
-    drawn = difference[chosen]
-    weights = sample.weights[:, chosen] / number
-    mean = weights @ drawn
-    variance = np.maximum(weights @ drawn**2 - mean**2, 0) * number / (number - 1)
-    value = float(drawn.mean() + sign * LIMITS_SD * drawn.std(ddof=1))
-    return intervals.with_interval("patient", value, mean + sign * LIMITS_SD * np.sqrt(variance)) | {
-        "n_patients": number
-    }
+def _limits(difference: Floats) -> Iterable[Row]:
+    """Give the limits of agreement of patients with hemorrhage, with the intervals of :mod:`ichflow.agreement`."""
+    known = agreement.bland_altman(difference) if difference.size >= 2 else {}
+    for name in ("limit_low_ml", "limit_high_ml"):
+        value, low, high = known.get(name, (np.nan, np.nan, np.nan))
+        yield {"kind": "volume", "measure": name, "n_patients": difference.size} | {
+            "patient": value,
+            "patient_low": low if low < high else np.nan,
+            "patient_high": high if low < high else np.nan,
+        }
 
 
-def _detection(sample: _Sample) -> Iterable[Row]:
+def detection(sample: Sample) -> Iterable[Row]:
+    """Measure the sensitivity of detection, and its specificity, rows of :data:`COLUMNS` without a model."""
     on_slices, in_patients = (rows["detected"].to_numpy(bool) for rows in (sample.slices, sample.patients))
     yield (
         {"kind": "detection", "measure": "detection_sensitivity"}
@@ -316,7 +249,7 @@ def _detection(sample: _Sample) -> Iterable[Row]:
     )
 
 
-def _ranking(sample: _Sample) -> Iterable[Row]:
+def _ranking(sample: Sample) -> Iterable[Row]:
     each = np.arange(len(sample.patients))
     counted = {"n_slices": len(sample.slices), "n_patients": len(sample.patients)}
     for name, estimate in (
@@ -331,7 +264,7 @@ def _ranking(sample: _Sample) -> Iterable[Row]:
         )
 
 
-def _false_positives(sample: _Sample) -> Iterable[Row]:
+def _false_positives(sample: Sample) -> Iterable[Row]:
     """Measure what is predicted where there is no hemorrhage."""
     for name, column in (("false_positive_px", "predicted_px"), ("false_positive_ml", "predicted_ml")):
         yield (
@@ -341,7 +274,7 @@ def _false_positives(sample: _Sample) -> Iterable[Row]:
         )
 
 
-def _lesions(sample: _Sample) -> Iterable[Row]:
+def _lesions(sample: Sample) -> Iterable[Row]:
     true, found, predicted, false = (
         sample.of_patients(f"{kind}_lesions") for kind in ("true", "found", "predicted", "false_positive")
     )
@@ -363,11 +296,11 @@ def _lesions(sample: _Sample) -> Iterable[Row]:
     yield {"kind": "lesions", "measure": "false_positive_lesions"} | sample.patient_mean(false, everyone)
 
 
-def _of_size(sample: _Sample, size: str) -> tuple[Floats, Floats]:
+def _of_size(sample: Sample, size: str) -> tuple[Floats, Floats]:
     return sample.of_patients(f"found_lesions_{size}"), sample.of_patients(f"true_lesions_{size}")
 
 
-def _calibration(sample: _Sample) -> Iterable[Row]:
+def _calibration(sample: Sample) -> Iterable[Row]:
     counts = _bins(sample)
     everyone = np.ones(len(sample.patients), bool)
     pooled = calibration.expected_error(*(each.sum(axis=0) for each in counts))
@@ -380,7 +313,7 @@ def _calibration(sample: _Sample) -> Iterable[Row]:
     )
 
 
-def _bins(sample: _Sample) -> tuple[Floats, Floats, Floats]:
+def _bins(sample: Sample) -> tuple[Floats, Floats, Floats]:
     """Return pixels, pixels with hemorrhage and summed probability, each (patient, bin)."""
     pixels, true_pixels, probability = (
         np.array(sample.patients[name].tolist(), float).reshape(-1, calibration.BINS) for name in calibration.COUNTS
@@ -404,8 +337,8 @@ def calibration_table(metrics: pd.DataFrame, *, seed: int = 0, resamples: int = 
         such pixels.
     """
     rows: list[Row] = []
-    for model in statistics.order_of_models(metrics["model"]):
-        sample = _sample(metrics, model, seed, resamples)
+    for model in order_of_models(metrics["model"]):
+        sample = sample_of(metrics, model, seed, resamples)
         columns = zip(*(each.T for each in _bins(sample)), strict=True)
         for place, (pixels, true_pixels, probability) in enumerate(columns):
             total = pixels.sum()
@@ -424,6 +357,7 @@ def calibration_table(metrics: pd.DataFrame, *, seed: int = 0, resamples: int = 
     return pd.DataFrame(rows, columns=list(CALIBRATION_COLUMNS))
 
 
-def _frame(rows: Iterable[Row]) -> pd.DataFrame:
+def frame(rows: Iterable[Row]) -> pd.DataFrame:
+    """Put rows into a table of :data:`COLUMNS`."""
     counts = dict.fromkeys(("n_slices", "n_patients", "n_pooled"), "Int64")  # whole numbers, of which some are empty
     return pd.DataFrame([COLUMNS | row for row in rows], columns=list(COLUMNS)).astype(counts)

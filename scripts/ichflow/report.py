@@ -6,7 +6,6 @@ tables, so that text and table cannot differ.
 """
 
 import base64
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +17,8 @@ import pandas as pd
 
 from ichflow.errors import IchflowError
 from ichflow.files import write_text
+from ichflow.numerals import NOTHING, format_interval, format_number, format_p
 
-NOTHING = "–"
 BASELINE_MEANING = {"null": "a model that predicts nothing", "threshold": "a threshold on Hounsfield units"}
 
 SECTIONS = {
@@ -70,7 +69,7 @@ STATISTICS_NOTES = (
     "Tests over slices are shown because the original study made them. Slices of one patient resemble each other, so "
     "such a test counts the same evidence several times (pseudoreplication) and its p is too small; the test over "
     "patients beside it is the one to read.",
-    "p values are not corrected for the number of tests in these tables.",
+    "p (Holm) is adjusted for the number of tests in a family; results.md beside the tables names the families.",
 )
 
 LIMITS = (
@@ -291,47 +290,21 @@ def cell(value: Any, *, p: bool = False) -> Cell:
     return Cell(format_p(float(value)) if p else format_number(value), float(value))
 
 
-def format_number(value: Any) -> str:
-    """Write a number as a person would read it: whole numbers whole, others with about three digits that count.
-
-    NaN is a dash; a number just below 1 keeps its distance from 1 (0.99953).
-    """
-    if value is None or pd.isna(value):
-        return NOTHING
-    if isinstance(value, int | np.integer):
-        return f"{int(value):,}"
-    number = float(value)
-    if not np.isfinite(number) or 0 < abs(number) < 0.001:
-        return f"{number:.2g}"
-    return f"{number:,.{_decimals(number)}f}"
-
-
-def _decimals(number: float) -> int:
-    size = abs(number)
-    if size == 0 or not math.isfinite(size):
-        return 0
-    if size < 1:
-        nines = math.floor(-math.log10(1 - size))
-        return min(6, max(3 if size >= 0.001 else 5, nines + 2))
-    return 2 if size < 100 else 1 if size < 1000 else 0
-
-
-def format_p(p: float) -> str:
-    """Write a p value: three decimals, ``< 0.001`` below that, a dash for NaN."""
-    if np.isnan(p):
-        return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def format_interval(value: float, low: float, high: float) -> str:
-    """Write an estimate with its interval, ``0.712 [0.600, 0.801]``; without an interval, the estimate alone."""
-    if np.isnan(low) or np.isnan(high):
-        return format_number(value)
-    decimals = max(_decimals(number) for number in (value, low, high))
-    return f"{value:,.{decimals}f} [{low:,.{decimals}f}, {high:,.{decimals}f}]"
-
-
-TEXTS = ("comparison", "unit", "model", "baseline", "test", "groups", "effect_name", "ci_of", "note", "reason")
+TEXTS = (
+    "analysis",
+    "comparison",
+    "unit",
+    "model",
+    "baseline",
+    "test",
+    "groups",
+    "statistic_name",
+    "family",
+    "effect_name",
+    "ci_of",
+    "note",
+    "reason",
+)
 
 
 def read_results(path: str | Path) -> pd.DataFrame:
@@ -399,8 +372,19 @@ def _counts(counts: Sequence[int], unit: str) -> Cell:
     return Cell(f"{' / '.join(f'{count:,}' for count in different)} {unit}", float(max(counts, default=0)))
 
 
+ANALYSES = {
+    "models": "Models against baselines and each other, on the same test patients",
+    "area": "Predicted area (sum over the slices of a patient): test patients",
+    "post hoc": "Pairs of groups of test patients, predicted area",
+    "slices within patients": "Predicted area, all test slices, counted by patients",
+    "equivalence": "Whether predicted and true volume are the same on average",
+    "as in the study": "Predicted area, test slices drawn as in the original study",
+}
+"""Caption of the table of each analysis."""
+
+
 def tables_of_tests(tests: pd.DataFrame) -> list[Table]:
-    """Lay out the table of tests for reading: against baselines, over patients, over slices.
+    """Lay out the table of tests for reading, a table for each analysis.
 
     Parameters
     ----------
@@ -412,26 +396,21 @@ def tables_of_tests(tests: pd.DataFrame) -> list[Table]:
     list of Table
         Those that have rows. What is noted in a row stands in the caption, and a test that was not made says why.
     """
-    against = (tests["baseline"] != "").to_numpy(bool)
-    slices = (tests["unit"] == "slice").to_numpy(bool)
-    parts = {
-        "Models against baselines: Dice of the same test patients": against,
-        "Predicted area (sum over the slices of a patient): test patients": ~against & ~slices,
-        "Predicted area, test slices drawn as in the original study": slices,
-    }
-    return [_test_table(tests[chosen], caption) for caption, chosen in parts.items() if chosen.any()]
+    found = [(caption, tests[(tests["analysis"] == name).to_numpy(bool)]) for name, caption in ANALYSES.items()]
+    return [_test_table(rows, caption) for caption, rows in found if len(rows)]
 
 
 def _test_table(tests: Any, caption: str) -> Table:
     rows: list[Mapping[str, Any]] = tests.to_dict("records")
     columns = [Column(name, False) for name in ("comparison", "model", "test", "groups", "statistic")]
-    columns += [Column("p", True), Column("difference [95 %]", True), Column("effect [95 %]", False)]
+    columns += [Column("p", True), Column("p (Holm)", True)]
+    columns += [Column("difference [interval]", True), Column("effect [95 %]", False)]
     cells = [
         [
-            cell(row["comparison"].split(", ", 1)[-1]),  # the caption names the quantity
-            *(cell(row[name]) for name in ("model", "test", "groups")),
+            *(cell(row[name]) for name in ("comparison", "model", "test", "groups")),
             Cell(_statistic(row), _sortable(row["statistic"])),
             cell(row["p"], p=True),
+            cell(row["p_holm"], p=True),
             Cell(format_interval(row["difference"], row["ci_low"], row["ci_high"]), _sortable(row["difference"])),
             Cell(_effect(row), _sortable(row["effect"])),
         ]
@@ -454,9 +433,8 @@ def _sortable(value: Any) -> float | None:
 def _statistic(row: Any) -> str:
     if np.isnan(row["statistic"]):
         return NOTHING
-    letter = "F" if "ANOVA" in row["test"] else "W" if "Wilcoxon" in row["test"] else "t"
     freedom = ", ".join(f"{value:.4g}" for value in (row["df1"], row["df2"]) if not np.isnan(value))
-    return f"{letter}{f'({freedom})' if freedom else ''} = {format_number(float(row['statistic']))}"
+    return f"{row['statistic_name']}{f'({freedom})' if freedom else ''} = {format_number(float(row['statistic']))}"
 
 
 def _effect(row: Any) -> str:
@@ -544,7 +522,7 @@ def _spoken(row: Any, name: str) -> str:
 
 
 def _baseline_sentences(name: str, tests: pd.DataFrame) -> list[str]:
-    chosen = (tests["model"] == name) & (tests["baseline"] != "") & (tests["test"] == "Wilcoxon signed-rank")
+    chosen = (tests["model"] == name) & (tests["baseline"] != "") & tests["comparison"].str.startswith("Dice,")
     rows: Any = tests[chosen.to_numpy(bool)]
     return [_baseline_sentence(name, row) for row in rows.to_dict("records")]
 

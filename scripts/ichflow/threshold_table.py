@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ichflow.intervals import Floats, Row, patient_weights, ratio, share
 from ichflow.recipes import BASELINES, STUDY_THRESHOLD
-from ichflow.statistics import floats, order_of_models, rows_of_test
+from ichflow.samples import floats, order_of_models, rows_of_test
 
 MASK, STUDY, VALIDATION = THRESHOLDS = ("mask", "study", "validation")
 

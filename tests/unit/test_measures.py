@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from ichflow import calibration, measure_tables, measures, metrics
+from ichflow import calibration, measure_tables, measures, metrics, subgroups
 from ichflow.dataset import LABELS
 from ichflow.report import read_results
+from madeup import make_inventory
 from sklearn.metrics import average_precision_score, roc_auc_score
 from support import ROOT
 
@@ -47,7 +48,13 @@ def make_rows(patients=16, models=("null", "threshold", RECIPE)):
         of_patient = [name for place, name in enumerate(LABELS) if labels[:, place].any()]
         case = metrics.Case(truth, np.ones(SHAPE, bool), metrics.Labels(labels, of_patient), SPACING)
         for model in models:
-            about = {"patient": f"{number:03d}", "model": model, "fold": 0, "threshold": 0.5}
+            about = {
+                "patient": f"{number:03d}",
+                "model": model,
+                "fold": 0,
+                "threshold": 0.5,
+                "validation_threshold": None,
+            }
             about["part"] = "train" if number == 15 else "test"
             rows += metrics.rows(about, case, answer_of(model, truth, generator))
     return pd.DataFrame(rows, columns=metrics.SCHEMA.names)
@@ -55,7 +62,8 @@ def make_rows(patients=16, models=("null", "threshold", RECIPE)):
 
 ROWS = make_rows()
 TABLE = measures.table(ROWS, resamples=FEW).set_index(["measure", "model"])
-GROUPS = measures.subgroups(ROWS, resamples=FEW).set_index(["group", "measure", "model"])
+INVENTORY = make_inventory(ROWS)
+GROUPS = subgroups.table(ROWS, INVENTORY, smallest=1, resamples=FEW).set_index(["group", "measure", "model"])
 
 
 def level(name, model=RECIPE):
@@ -201,12 +209,60 @@ def test_subgroups_hold_their_patients():
 SIZES = [(0, 1), (1, 5), (5, 30), (30, np.inf)]
 
 
+def test_subgroups_of_the_inventory_hold_their_patients():
+    patients = level("patient").merge(INVENTORY, on="patient")
+    bleeding = patients[patients["has_hemorrhage"].astype(bool)]
+    chosen = {
+        ("age", "under_18_years"): lambda rows: rows["age_years"] < 18,
+        ("age", "18_to_64_years"): lambda rows: rows["age_years"].between(18, 64.99),
+        ("sex", "female"): lambda rows: rows["sex"] == "F",
+        ("fracture", "no_fracture"): lambda rows: ~rows["fracture"].astype(bool),
+        ("spacing", "under_2_5_mm"): lambda rows: rows["slice_spacing_mm"] < 2.5,
+        ("spacing", "5_mm_or_more"): lambda rows: rows["slice_spacing_mm"] >= 5,
+    }
+    for (by, group), of in chosen.items():
+        members, clean = bleeding[of(bleeding)], patients[of(patients) & ~patients["has_hemorrhage"].astype(bool)]
+        row = GROUPS.loc[group, "dice", RECIPE]
+        assert (row["by"], row["n_patients"]) == (by, len(members))
+        assert row["patient"] == pytest.approx(members["dice"].astype(float).mean(), nan_ok=True)
+        assert GROUPS.loc[group, "clean_rate", RECIPE]["n_patients"] == len(clean)
+    assert ("under_1_ml", "clean_rate", RECIPE) not in GROUPS.index
+
+
+def test_what_is_not_in_the_inventory_is_a_group_of_its_own():
+    known = INVENTORY.assign(age_years=np.nan, sex=None)
+    table = subgroups.table(ROWS, known, smallest=1, resamples=FEW)
+    rows = table[(table["measure"] == "dice") & (table["model"] == RECIPE)].set_index(["by", "group"])
+    bleeding = level("patient")["has_hemorrhage"].sum()
+    for by in ("age", "sex"):
+        assert rows.loc[(by, "not_known"), "n_patients"] == bleeding
+        assert rows.loc[by].drop("not_known")["n_patients"].sum() == 0
+    assert ("spacing", "not_known") not in rows.index
+
+
+def test_a_small_group_has_its_n_and_no_number():
+    loud, silent = (
+        subgroups.table(ROWS, INVENTORY, smallest=few, resamples=FEW).set_index(["group", "measure", "model"])
+        for few in (1, 5)
+    )
+    small = loud["n_patients"] < 5
+    assert small.any()
+    assert not small.all()
+    numbers = [name for name in measures.COLUMNS if name.split("_")[0] in ("slice", "patient", "pooled")]
+    assert silent.loc[small, [name for name in numbers if name != "pooled_over"]].isna().all(axis=None)
+    assert silent.loc[small, "reason"].str.contains("too few to speak").all()
+    assert silent["n_patients"].equals(loud["n_patients"])
+    pd.testing.assert_frame_equal(silent[~small], loud[~small])
+
+
 def test_only_test_rows_enter():
     changed = ROWS.copy()
     trained = changed["part"] == "train"
     changed.loc[trained, ["dice", "predicted_px", "boundary", "found_lesions"]] = 0
-    for make in (measures.table, measures.subgroups, measures.calibration_table):
+    for make in (measures.table, measures.calibration_table):
         assert make(ROWS, resamples=FEW).equals(make(changed, resamples=FEW))
+    first, second = (subgroups.table(rows, INVENTORY, resamples=FEW) for rows in (ROWS, changed))
+    assert first.equals(second)
 
 
 @pytest.mark.parametrize("case", ["no test part", "no hemorrhage", "all hemorrhage", "one patient", "no rows"])
@@ -219,7 +275,7 @@ def test_degenerate_input_gives_tables_without_an_error(case):
         "no rows": ROWS.iloc[:0],
     }[case]
     table = measures.table(rows, resamples=FEW)
-    groups, bins = measures.subgroups(rows, resamples=FEW), measures.calibration_table(rows, resamples=FEW)
+    groups, bins = subgroups.table(rows, INVENTORY, resamples=FEW), measures.calibration_table(rows, resamples=FEW)
     assert list(table.columns) == list(groups.columns) == list(measures.COLUMNS)
     if case == "one patient":
         assert table["patient_low"].isna().sum() >= len(table) - 6  # Wilson's alone is there for one

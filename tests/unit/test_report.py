@@ -62,6 +62,7 @@ def make_summary(models: tuple[str, ...] = ("null", "threshold", "unet-small")) 
 
 def make_tests(**changes: Any) -> pd.DataFrame:
     row: dict[str, Any] = {
+        "analysis": "models",
         "comparison": "Dice, unet-small minus threshold",
         "unit": "patient",
         "model": "unet-small",
@@ -69,10 +70,13 @@ def make_tests(**changes: Any) -> pd.DataFrame:
         "test": "Wilcoxon signed-rank",
         "groups": "test patients with hemorrhage 10",
         "n": 10,
+        "statistic_name": "W",
         "statistic": 1.0,
         "df1": np.nan,
         "df2": np.nan,
         "p": 0.0004,
+        "family": "Dice, model against model",
+        "p_holm": 0.0012,
         "effect_name": "rank-biserial correlation",
         "effect": 0.96,
         "effect_low": np.nan,
@@ -229,23 +233,32 @@ def test_results_have_a_column_for_each_model() -> None:
     assert precision[-1].text == "0 / 10 / 10 patients"
 
 
-def test_tests_are_laid_out_by_unit() -> None:
-    not_made = make_tests(baseline="", unit="slice", p=np.nan, statistic=np.nan, effect=np.nan, difference=np.nan)
+def test_tests_are_laid_out_by_analysis() -> None:
+    not_made = make_tests(
+        analysis="as in the study",
+        baseline="",
+        p=np.nan,
+        p_holm=np.nan,
+        statistic=np.nan,
+        effect=np.nan,
+        difference=np.nan,
+    )
     not_made = not_made.assign(ci_low=np.nan, ci_high=np.nan, note="a note", reason="no test: too few")
     against, slices = report.tables_of_tests(pd.concat([make_tests(), not_made]))
     assert "remark" not in [column.name for column in against.columns]
     assert [cell.text for cell in against.rows[0]] == [
-        "unet-small minus threshold",
+        "Dice, unet-small minus threshold",
         "unet-small",
         "Wilcoxon signed-rank",
         "test patients with hemorrhage 10",
         "W = 1.00",
         "< 0.001",
+        "0.001",
         "0.412 [0.300, 0.500]",
         "rank-biserial correlation 0.960",
     ]
     assert "A note." in slices.caption
-    assert [cell.text for cell in slices.rows[0]][4:] == ["–", "–", "–", "–", "no test: too few"]
+    assert [cell.text for cell in slices.rows[0]][4:] == ["–", "–", "–", "–", "–", "no test: too few"]
 
 
 def test_results_come_back_from_csv_as_they_were(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ TABLES = [
     ("calibration", "statistics/calibration.csv"),
     ("thresholds", "statistics/thresholds.csv"),
     ("tests", "statistics/tests.csv"),
+    ("assumptions", "statistics/assumptions.csv"),
+    ("agreement", "statistics/agreement.csv"),
+    ("power", "statistics/power.csv"),
     ("dataset", "statistics/dataset.csv"),
 ]
 

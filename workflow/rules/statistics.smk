@@ -1,11 +1,12 @@
 # Needs: metrics, inventory and splits. Makes: statistics/ with the dataset's counts, results by model, measure and
-# group, and a row a test.
+# group, a row a test, and results.md, which says it in sentences.
 
 
 rule statistics:
     """Tests on the test patients, with effect sizes and intervals, by patients and as in the original study."""
     input:
         metrics="<results>/metrics.parquet",
+        inventory="<results>/inventory.parquet",
     output:
         summary=report(
             "<results>/statistics/summary.csv",
@@ -23,7 +24,7 @@ rule statistics:
             "<results>/statistics/subgroups.csv",
             caption="../report/subgroups.rst",
             category="Results",
-            labels={"table": "By subtype and volume"},
+            labels={"table": "Subgroups"},
         ),
         calibration=report(
             "<results>/statistics/calibration.csv",
@@ -37,6 +38,30 @@ rule statistics:
             category="Tests",
             labels={"table": "All tests"},
         ),
+        assumptions=report(
+            "<results>/statistics/assumptions.csv",
+            caption="../report/assumptions.rst",
+            category="Tests",
+            labels={"table": "Assumptions"},
+        ),
+        agreement=report(
+            "<results>/statistics/agreement.csv",
+            caption="../report/agreement.rst",
+            category="Results",
+            labels={"table": "Agreement of volumes"},
+        ),
+        power=report(
+            "<results>/statistics/power.csv",
+            caption="../report/power.rst",
+            category="Tests",
+            labels={"table": "What this n could show"},
+        ),
+        results=report(
+            "<results>/statistics/results.md",
+            caption="../report/results.rst",
+            category="Results",
+            labels={"text": "Results in sentences"},
+        ),
     log:
         "<logs>/statistics.log",
     conda:
@@ -44,6 +69,9 @@ rule statistics:
     params:
         contract=contracts.STATISTICS,
         sample=lookup(within=config, dpath="statistics/sample"),
+        smallest_group=lookup(within=config, dpath="statistics/smallest_group"),
+        equivalence_ml=lookup(within=config, dpath="statistics/equivalence_ml"),
+        simulated_group=lookup(within=config, dpath="statistics/simulated_group"),
         resamples=lookup(within=config, dpath="statistics/resamples"),
         seed=lookup(within=config, dpath="statistics/seed"),
     message:

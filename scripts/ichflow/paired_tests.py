@@ -1,0 +1,260 @@
+"""Two models on the same patients: overlap, volume, detection and ranking, each paired by patient."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ichflow import effects, intervals, outcome, roc
+from ichflow.group_tests import normality
+from ichflow.intervals import Bootstrap, Floats, Row, auroc
+from ichflow.samples import Part, bleeding, floats
+
+WILCOXON, MCNEMAR = "Wilcoxon signed-rank", "McNemar's exact test"
+DELONG, OBUCHOWSKI = "DeLong's test", "Obuchowski's test for clustered data"
+
+Z = float(stats.norm.ppf(0.975))
+
+
+def pairs(part: Part) -> Iterator[tuple[str, str]]:
+    """Give each model that is compared with what it is compared with: the baselines, and the models after it."""
+    baselines = [name for name in part.models if name not in part.trained]
+    for place, model in enumerate(part.trained):
+        for other in [*baselines, *part.trained[place + 1 :]]:
+            yield model, other
+
+
+def compare(part: Part, model: str, other: str, bootstrap: Bootstrap) -> list[Row]:
+    """Compare two models on the test part.
+
+    Parameters
+    ----------
+    part
+        The test part.
+    model, other
+        Names; differences are the first minus the second.
+    bootstrap
+        Of the resamples over patients.
+
+    Returns
+    -------
+    list of dict
+        Rows with the columns of :mod:`ichflow.outcome`: Dice (patients with hemorrhage), absolute error of the volume
+        (all patients), sensitivity (patients with hemorrhage) and specificity (those without) of detection, AUROC of
+        patients and of slices. Intervals are over patients.
+    """
+    base = {"analysis": outcome.MODELS, "unit": "patient", "model": model, "baseline": other}
+    dice, error = (
+        _signed_rank(values(part, model, other, name), base, name, bootstrap) for name in ("Dice", "volume error")
+    )
+    found = [
+        _mcnemar(values(part, model, other, name), base, name, bootstrap) for name in ("sensitivity", "specificity")
+    ]
+    ranked = [_auroc(part, level, base, bootstrap) for level in ("patient", "slice")]
+    return [dice, error, *found, *ranked]
+
+
+UNITS = {
+    "Dice": "Dice",
+    "volume error": "absolute error of the volume (mL)",
+    "sensitivity": "sensitivity of detection",
+    "specificity": "specificity of detection",
+}
+"""What is compared: its name, and what differences are differences of."""
+
+
+def values(part: Part, model: str, other: str, name: str) -> pd.DataFrame:
+    """Return what two models have reached in the same patients.
+
+    Parameters
+    ----------
+    part, model, other
+        As of :func:`compare`.
+    name
+        Out of :data:`UNITS`.
+
+    Returns
+    -------
+    DataFrame
+        A row a patient with the columns ``ours`` and ``theirs``; NaN where a model has no number.
+    """
+    columns: dict[str, pd.Series] = {}
+    for column, which in (("ours", model), ("theirs", other)):
+        rows = part.patients[which]
+        chosen = {"volume error": np.ones(len(rows), bool), "specificity": ~bleeding(rows)}.get(name, bleeding(rows))
+        columns[column] = pd.Series(_measured(rows, name)[chosen], index=rows["patient"].to_numpy()[chosen])
+    return pd.DataFrame(columns).sort_index()
+
+
+def _measured(rows: pd.DataFrame, name: str) -> Floats:
+    if name == "Dice":
+        return floats(rows, "dice")
+    if name == "volume error":
+        return np.abs(floats(rows, "predicted_ml") - floats(rows, "true_ml"))
+    detected = rows["detected"].to_numpy(float)
+    return detected if name == "sensitivity" else 1 - detected
+
+
+def who(name: str) -> str:
+    """Name the patients that a comparison is over."""
+    return {"volume error": "test patients", "specificity": "test patients without hemorrhage"}.get(
+        name, "test patients with hemorrhage"
+    )
+
+
+def _about(base: Row, name: str, size: int) -> Row:
+    what = UNITS[name].removesuffix(" (mL)")
+    return base | {
+        "comparison": f"{what}, {base['model']} minus {base['baseline']}",
+        "groups": f"{who(name)} {size}",
+        "n": size,
+    }
+
+
+def _obstacle(table: pd.DataFrame, difference: Floats, name: str) -> str:
+    if difference.size < 2:
+        return f"2 {who(name).replace('test ', '')} or more are needed, found {difference.size}"
+    if lacking := int(np.isnan(difference).sum()):
+        return f"{lacking} of {difference.size} patients lack the number of one of the models"
+    return "" if difference.any() else f"both models have the same {UNITS[name]} in every patient"
+
+
+def _mean_difference(difference: Floats, name: str, bootstrap: Bootstrap) -> Row:
+    weights = bootstrap.weights(np.zeros(difference.size))
+    low, high = intervals.interval(weights @ difference / difference.size)
+    of = f"mean difference of {UNITS[name]}, bootstrap over patients"
+    return {"difference": float(difference.mean()), "ci_low": low, "ci_high": high, "ci_of": of}
+
+
+def _signed_rank(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap) -> Row:
+    from ichflow.lazy import pingouin
+
+    difference = floats(table, "ours") - floats(table, "theirs")
+    about = _about(base, name, difference.size) | {"family": f"{UNITS[name]}, model against model"}
+    if reason := _obstacle(table, difference, name):
+        return outcome.refused(about, [WILCOXON], reason)[0]
+    found = pingouin().wilcoxon(difference).iloc[0]
+    return outcome.row(
+        about
+        | _mean_difference(difference, name, bootstrap)
+        | outcome.effect(
+            "rank-biserial correlation",
+            partial(effects.matched_rank_biserial, difference),
+            np.zeros(difference.size),
+            bootstrap,
+        ),
+        test=WILCOXON,
+        statistic_name="W",
+        statistic=float(found["W_val"]),
+        p=float(found["p_val"]),
+    )
+
+
+def _mcnemar(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap) -> Row:
+    """Test the patients in whom just one of two models is right (McNemar 1947, DOI 10.1007/BF02295996), exactly."""
+    difference = floats(table, "ours") - floats(table, "theirs")
+    about = _about(base, name, difference.size) | {"family": "detection, model against model"}
+    if reason := _obstacle(table, difference, name):
+        return outcome.refused(about, [MCNEMAR], reason)[0]
+    ours, discordant = int((difference > 0).sum()), int((difference != 0).sum())
+    return outcome.row(
+        about
+        | _mean_difference(difference, name, bootstrap)
+        | outcome.effect("Cohen's g", partial(_cohens_g, difference), np.zeros(difference.size), bootstrap),
+        test=MCNEMAR,
+        statistic_name="b",
+        statistic=float(ours),
+        p=float(stats.binomtest(ours, discordant).pvalue),
+        note=f"b patients of the {discordant} in whom just one model is right are those of {base['model']}",
+    )
+
+
+def _cohens_g(difference: Floats, weights: Floats) -> Floats:
+    """Return by how much the share of the first model's patients differs from one half; (resample, patient)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return weights @ (difference > 0) / (weights @ (difference != 0)) - 0.5
+
+
+def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
+    test = DELONG if level == "patient" else OBUCHOWSKI
+    table = _scores(part, level, base["model"], base["baseline"])
+    positive = table["has_hemorrhage"].to_numpy(bool)
+    scores = np.stack([floats(table, "score"), floats(table, "score_of_other")])
+    where = f", in {table['patient'].nunique()} patients" if level == "slice" else ""
+    about = base | {
+        "comparison": f"AUROC of {level}s, {base['model']} minus {base['baseline']}",
+        "unit": "patient",
+        "groups": f"{level}s with hemorrhage {positive.sum()}, without {(~positive).sum()}{where}",
+        "n": positive.size,
+        "family": "AUROC, model against model",
+    }
+    reason = _auroc_obstacle(positive, scores)
+    owner = np.unique(table["patient"].to_numpy(str), return_inverse=True)[1]
+    if reason:
+        return outcome.refused(about, [test], reason)[0]
+    found = roc.compare(scores, positive, owner)
+    if not found.variance > 0:
+        return outcome.refused(about, [test], "the variance of the difference is 0, or cannot be estimated")[0]
+    error = found.variance**0.5
+    z = found.difference / error
+    return outcome.row(
+        about | _auroc_effect(scores, positive, owner, bootstrap),
+        test=test,
+        statistic_name="z",
+        statistic=z,
+        p=float(2 * stats.norm.sf(abs(z))),
+        difference=found.difference,
+        ci_low=found.difference - Z * error,
+        ci_high=found.difference + Z * error,
+        ci_of="difference of AUROC, normal interval",
+    )
+
+
+def _scores(part: Part, level: str, model: str, other: str) -> pd.DataFrame:
+    keys = ["patient"] if level == "patient" else ["patient", "slice"]
+    frames = part.patients if level == "patient" else part.slices
+    ours, theirs = frames[model][[*keys, "has_hemorrhage", "score"]], frames[other][[*keys, "score"]]
+    return ours.merge(theirs, on=keys, how="left", suffixes=("", "_of_other"))
+
+
+def _auroc_obstacle(positive: NDArray[np.bool_], scores: Floats) -> str:
+    if positive.sum() < 2 or (~positive).sum() < 2:
+        return f"2 with hemorrhage and 2 without are needed, found {positive.sum()} and {(~positive).sum()}"
+    if not np.isfinite(scores).all():
+        return f"{int((~np.isfinite(scores)).any(axis=0).sum())} of {positive.size} lack the score of one of the models"
+    return "both models have the same scores" if (scores[0] == scores[1]).all() else ""
+
+
+def _auroc_effect(scores: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], bootstrap: Bootstrap) -> Row:
+    """Estimate the difference with the house's interval: patients are drawn, apart by whether they have hemorrhage."""
+    bled = np.bincount(owner, weights=positive) > 0
+    weights = bootstrap.weights(bled)
+
+    def difference(block: Floats) -> Floats:
+        drawn = block[:, owner]
+        return auroc(scores[0], positive, drawn) - auroc(scores[1], positive, drawn)
+
+    low, high = intervals.interval(intervals.by_blocks(difference, weights, positive.size))
+    value = float(difference(np.ones((1, bled.size)))[0])
+    return {"effect_name": "difference of AUROC", "effect": value, "effect_low": low, "effect_high": high}
+
+
+def assumptions(part: Part, model: str, other: str) -> list[Row]:
+    """Check the differences that are ranked, and whose mean is told, for normality; rows as of group_tests."""
+    rows: list[Row] = []
+    for name in ("Dice", "volume error"):
+        table = values(part, model, other, name)
+        what = UNITS[name].removesuffix(" (mL)")
+        base: dict[str, Any] = {
+            "comparison": f"{what}, {model} minus {other}",
+            "unit": "patient",
+            "model": model,
+            "baseline": other,
+            "group": "differences",
+        }
+        rows.append(normality(floats(table, "ours") - floats(table, "theirs"), base))
+    return rows

@@ -1,0 +1,187 @@
+"""Agreement of volumes against published figures, statsmodels and SciPy; power against R; slices within patients."""
+
+from math import isnan
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from ichflow import agreement, clustered, power, samples
+from ichflow.intervals import Bootstrap
+from ichflow.lazy import pingouin
+from madeup import make_metrics
+from scipy import stats
+from statsmodels.stats.weightstats import ttost_paired
+
+FEW = Bootstrap(seed=1, resamples=400)
+
+# Peak flow by two meters: Bland and Altman 1986, table 1
+LARGE = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
+MINI = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451]
+
+# Six targets by four judges: Shrout and Fleiss 1979, table 2
+JUDGES = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+
+
+def part_of(predicted: list[float], true: list[float]) -> samples.Part:
+    metrics = make_metrics(patients=2 * len(true))
+    rows = (metrics["level"] == "patient") & metrics["has_hemorrhage"] & (metrics["model"] == "unet-small")
+    metrics.loc[rows, "predicted_ml"] = predicted
+    metrics.loc[rows, "true_ml"] = true
+    return samples.part_of_test(metrics.assign(part="test"))
+
+
+def test_limits_of_agreement_are_the_published_ones() -> None:
+    found = agreement.bland_altman(np.array(LARGE, float) - MINI)
+    assert found["bias_ml"] == pytest.approx((-2.1, -22.0, 17.8), abs=0.1)
+    assert found["sd_ml"][0] == pytest.approx(38.8, abs=0.05)
+    # The paper takes 2 for 1.96 standard deviations, and 3 s²/n for the variance of a limit
+    bias, sd = found["bias_ml"][0], found["sd_ml"][0]
+    assert (bias - 2 * sd, bias + 2 * sd) == pytest.approx((-79.7, 75.5), abs=0.1)
+    for name, sign, published in (("limit_low_ml", -1, (-114.3, -45.1)), ("limit_high_ml", 1, (40.9, 110.1))):
+        limit, low, high = found[name]
+        assert limit == pytest.approx(bias + sign * 1.96 * sd)
+        assert (low + high) / 2 == pytest.approx(limit)
+        assert high - low == pytest.approx(published[1] - published[0], rel=0.01)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_limits_and_their_intervals_hold_as_often_as_they_say(seed: int) -> None:
+    """Against simulation: 95 % of the intervals of a limit hold the true limit, 1.96 standard deviations from 0."""
+    generator = np.random.default_rng(seed)
+    held = []
+    for _ in range(2000):
+        _, low, high = agreement.bland_altman(generator.normal(size=25))["limit_high_ml"]
+        held.append(low < 1.96 < high)
+    assert np.mean(held) == pytest.approx(0.95, abs=0.02)
+
+
+def test_intraclass_correlation_is_the_published_one() -> None:
+    """Shrout and Fleiss give ICC(2,1) = 0.29; R's psych and irr 0.290 with 0.019 to 0.761."""
+    found = agreement.intraclass_correlation(np.array(JUDGES, float))
+    assert found == pytest.approx((0.290, 0.019, 0.761), abs=5e-4)
+
+
+def test_intraclass_correlation_of_two_meters_by_mean_squares() -> None:
+    ratings = np.column_stack([LARGE, MINI]).astype(float)
+    n, k = ratings.shape
+    rows, columns = ratings.mean(axis=1), ratings.mean(axis=0)
+    between = k * ((rows - ratings.mean()) ** 2).sum() / (n - 1)
+    raters = n * ((columns - ratings.mean()) ** 2).sum() / (k - 1)
+    rest = ((ratings - rows[:, None] - columns + ratings.mean()) ** 2).sum() / ((n - 1) * (k - 1))
+    expected = (between - rest) / (between + (k - 1) * rest + k * (raters - rest) / n)
+    assert agreement.intraclass_correlation(ratings)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("predicted", "margin"), [(LARGE, 30.0), (np.array(MINI) + np.linspace(-3, 9, 17), 6.0)])
+def test_equivalence_agrees_with_statsmodels(predicted: list[float], margin: float) -> None:
+    true = np.array(MINI, float)
+    row = agreement.equivalence(part_of(predicted, true), "unet-small", margin, FEW)
+    p, lower, upper = ttost_paired(np.array(predicted, float), true, -margin, margin)
+    assert row["p"] == pytest.approx(p)
+    assert abs(row["statistic"]) == pytest.approx(min(abs(lower[0]), abs(upper[0])))
+    assert row["df1"] == 16
+    inside = -margin < row["ci_low"] and row["ci_high"] < margin
+    assert inside == (row["p"] < 0.05)
+    interval = stats.ttest_rel(predicted, true).confidence_interval(0.9)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((interval.low, interval.high))
+
+
+def test_the_table_of_agreement() -> None:
+    table = agreement.table(part_of(LARGE, MINI))
+    rows = table[table["model"] == "unet-small"].set_index("quantity")
+    assert list(rows.index) == list(agreement.QUANTITIES)
+    assert (rows["n"] == 17).all()
+    line = sm.OLS(np.array(LARGE) - np.array(MINI), sm.add_constant((np.array(LARGE) + np.array(MINI)) / 2)).fit()
+    found = rows.loc["slope", ["value", "low", "high"]].astype(float).tolist()
+    assert found == pytest.approx([line.params[1], *line.conf_int()[1]])
+    assert ((rows["low"] < rows["value"]) & (rows["value"] < rows["high"])).all()
+
+
+def test_constant_differences_have_no_agreement_and_no_test() -> None:
+    part = part_of([value + 0.1 for value in MINI], MINI)
+    table = agreement.table(part)
+    rows = table[table["model"] == "unet-small"]
+    assert rows["reason"].str.contains("all differences are the same").all()
+    assert rows["value"].isna().all()
+    assert "the same" in agreement.equivalence(part, "unet-small", 6.0, FEW)["reason"]
+
+
+def test_power_is_that_of_r() -> None:
+    """As power.t.test(n = 20, power = .8) prints it, and power.anova.test of four groups, variances 1 and 3."""
+    assert power.smallest_between(20, 20) == pytest.approx(0.9091, abs=1e-4)
+    assert power.smallest_paired(20 * np.pi / 3) == pytest.approx(0.6604, abs=1e-4)  # rank tests count fewer pairs
+    assert power.smallest_eta_squared([11.92613] * 4) == pytest.approx(0.2, abs=1e-5)
+
+
+@pytest.mark.parametrize(("m", "n"), [(12, 12), (8, 30)])
+def test_the_smallest_difference_is_found_four_times_in_five(m: int, n: int) -> None:
+    """Against simulation, by the test itself."""
+    generator = np.random.default_rng(m)
+    first = generator.normal(power.smallest_between(m, n), size=(3000, m))
+    found = stats.ttest_ind(first, generator.normal(size=(3000, n)), axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize("n", [12, 40])
+def test_the_smallest_paired_effect_is_found_four_times_in_five(n: int) -> None:
+    drawn = np.random.default_rng(n).normal(power.smallest_paired(n), size=(1500, n))
+    assert (stats.wilcoxon(drawn, axis=1).pvalue < 0.05).mean() == pytest.approx(0.8, abs=0.035)
+
+
+@pytest.mark.parametrize("n", [8, 30])
+def test_the_smallest_share_is_found_four_times_in_five(n: int) -> None:
+    found = np.random.default_rng(n).binomial(n, power.smallest_discordant(n), size=20_000)
+    p = np.array([stats.binomtest(b, b).pvalue if b else 1.0 for b in range(n + 1)])
+    assert (p[found] < 0.05).mean() == pytest.approx(0.8, abs=0.01)
+    assert isnan(power.smallest_discordant(5))
+
+
+def cluster_samples(seed: int, patients: int = 20, slices: int = 8) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(patients), slices)
+    bleeds = (owner % 2 == 0) & (np.tile(np.arange(slices), patients) % 3 == 0)
+    areas = generator.normal(size=patients)[owner] * 20 + generator.normal(size=owner.size) * 5 + 30 * bleeds + 100
+    return pd.DataFrame(
+        {
+            "patient": [f"{number:03d}" for number in owner],
+            "group": np.where(bleeds, "hemorrhage", "none"),
+            "area_px": areas,
+        }
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_clustered_errors_agree_with_statsmodels(seed: int) -> None:
+    table = cluster_samples(seed)
+    row = clustered.compare(table, {}, FEW)
+    design = sm.add_constant((table["group"] == "hemorrhage").astype(float))
+    owner = table["patient"].astype(int)
+    plain = sm.OLS(table["area_px"], design)
+    robust = plain.fit(cov_type="cluster", cov_kwds={"groups": owner, "use_correction": False})
+    error = robust.bse.iloc[1] * (20 / 19) ** 0.5
+    assert row["difference"] == pytest.approx(robust.params.iloc[1])
+    assert row["statistic"] == pytest.approx(robust.params.iloc[1] / error)
+    assert row["df1"] == 9  # ten patients have such slices
+    assert row["ci_low"] < row["difference"] < row["ci_high"]
+    assert error > 1.2 * plain.fit().bse.iloc[1]  # than if slices were independent
+
+
+def test_likeness_of_slices_is_that_of_pingouin() -> None:
+    table = cluster_samples(3).assign(group="none")
+    table["slice"] = np.tile(np.arange(8), 20)
+    found = clustered.intraclass_correlation(
+        clustered.Slices(table["area_px"].to_numpy(), np.zeros(160, bool), np.repeat(np.arange(20), 8))
+    )
+    expected = pingouin().intraclass_corr(table, targets="patient", raters="slice", ratings="area_px")
+    assert found == pytest.approx(expected.set_index("Type").loc["ICC(1,1)", "ICC"])
+
+
+def test_clusters_without_what_a_test_needs() -> None:
+    table = cluster_samples(0)
+    assert "all values are the same" in clustered.compare(table.assign(area_px=0.0), {}, FEW)["reason"]
+    assert "found 0 and 20" in clustered.compare(table.assign(group="none"), {}, FEW)["reason"]
+    assert (
+        "1 of 160 values" in clustered.compare(table.assign(area_px=[np.nan, *table["area_px"][1:]]), {}, FEW)["reason"]
+    )
+    assert clustered.compare(table.iloc[:0], {}, FEW)["reason"]

@@ -1,0 +1,199 @@
+"""Models on the same patients, against SciPy, statsmodels, R, and areas counted pair by pair."""
+
+from itertools import product
+from math import isnan
+
+import numpy as np
+import pandas as pd
+import pytest
+from ichflow import effects, outcome, paired_tests, roc, samples
+from ichflow.intervals import Bootstrap
+from ichflow.lazy import pingouin
+from ichflow.paired_tests import DELONG, MCNEMAR, OBUCHOWSKI, WILCOXON
+from madeup import chosen_rows, make_metrics
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+from statsmodels.stats.contingency_tables import mcnemar
+
+FEW = Bootstrap(seed=1, resamples=400)
+
+
+def compared(metrics: pd.DataFrame, other: str = "threshold", bootstrap: Bootstrap = FEW) -> dict[str, outcome.Row]:
+    rows = paired_tests.compare(samples.part_of_test(metrics), "unet-small", other, bootstrap)
+    return {row["comparison"].split(",")[0]: row for row in rows}
+
+
+def both(metrics: pd.DataFrame, level: str = "patient") -> tuple[pd.DataFrame, pd.DataFrame]:
+    ours, theirs = (chosen_rows(metrics, name, level) for name in ("unet-small", "threshold"))
+    return ours.reset_index(drop=True), theirs.reset_index(drop=True)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_overlap_and_volume_agree_with_scipy(seed: int) -> None:
+    metrics = make_metrics(seed)
+    rows, (ours, theirs) = compared(metrics), both(metrics)
+    error = [(table["predicted_ml"] - table["true_ml"]).abs() for table in (ours, theirs)]
+    for name, a, b in (
+        ("Dice", ours["dice"].dropna(), theirs["dice"].dropna()),
+        ("absolute error of the volume", *error),
+    ):
+        row, expected = rows[name], stats.wilcoxon(a, b, correction=True)
+        assert (row["test"], row["n"]) == (WILCOXON, len(a))
+        assert (row["statistic"], row["p"]) == pytest.approx((expected.statistic, expected.pvalue))
+        assert row["difference"] == pytest.approx((a - b).mean())
+        assert row["ci_low"] < row["difference"] < row["ci_high"]
+    assert rows["Dice"]["n"] == 9
+    assert rows["absolute error of the volume"]["n"] == 18
+
+
+def test_wilcoxon_is_that_of_r() -> None:
+    """Hollander and Wolfe (1973), p. 29, in R's ``help(wilcox.test)``: V = 40, one-sided p 0.01953."""
+    first = np.array([1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30])
+    second = np.array([0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29])
+    found = pingouin().wilcoxon(first - second).iloc[0]
+    assert 45 - found["W_val"] == 40
+    assert found["p_val"] == pytest.approx(2 * 0.01953, abs=1e-5)
+    ranked = effects.matched_rank_biserial(first - second, np.ones((1, 9)))[0]
+    assert ranked == pytest.approx((40 - 5) / 45) == found["RBC"]
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_detection_agrees_with_statsmodels(seed: int) -> None:
+    metrics = make_metrics(seed, patients=60)
+    generator = np.random.default_rng(seed)
+    metrics["detected"] = generator.random(len(metrics)) < np.where(metrics["model"] == "threshold", 0.3, 0.7)
+    rows, (ours, theirs) = compared(metrics), both(metrics)
+    for name, of in (("sensitivity", True), ("specificity", False)):
+        chosen = ours["has_hemorrhage"] == of
+        a, b = (table.loc[chosen, "detected"] == of for table in (ours, theirs))
+        row, expected = rows[f"{name} of detection"], mcnemar(pd.crosstab(a, b), exact=True)
+        assert (row["test"], row["n"]) == (MCNEMAR, chosen.sum())
+        assert row["p"] == pytest.approx(expected.pvalue)
+        assert row["statistic"] == (a & ~b).sum()
+        assert row["difference"] == pytest.approx(a.mean() - b.mean())
+        assert row["effect"] == pytest.approx((a & ~b).sum() / (a != b).sum() - 0.5)
+        assert row["ci_low"] < row["difference"] < row["ci_high"]
+
+
+def kernel(positive_score: float, negative_score: float) -> float:
+    return float(positive_score > negative_score) + 0.5 * (positive_score == negative_score)
+
+
+def variance_by_definition(scores: np.ndarray, positive: np.ndarray, owner: np.ndarray) -> float:
+    """Sum pairs by the formulas of Obuchowski (1997, eq. 1 to 7), patient by patient."""
+    positives, negatives = np.flatnonzero(positive), np.flatnonzero(~positive)
+    of_positive, of_negative = [], []
+    for score in scores:
+        psi = np.array([[kernel(score[i], score[j]) for j in negatives] for i in positives])
+        area = psi.mean()
+        patients = range(owner.max() + 1)
+        of_positive.append([sum(psi[owner[positives] == p].mean(axis=1) - area) for p in patients])
+        of_negative.append([sum(psi[:, owner[negatives] == p].mean(axis=0) - area) for p in patients])
+    m, n, all_patients = positives.size, negatives.size, owner.max() + 1
+    with_positive, with_negative = (np.unique(owner[chosen]).size for chosen in (positives, negatives))
+
+    def covariance(r: int, s: int) -> float:
+        s10 = with_positive / ((with_positive - 1) * m) * np.dot(of_positive[r], of_positive[s])
+        s01 = with_negative / ((with_negative - 1) * n) * np.dot(of_negative[r], of_negative[s])
+        s11 = all_patients / (all_patients - 1) * np.dot(of_positive[r], of_negative[s])
+        return s10 / m + s01 / n + 2 * s11 / (m * n)
+
+    return covariance(0, 0) + covariance(1, 1) - covariance(0, 1) - covariance(1, 0)
+
+
+@pytest.mark.parametrize(("seed", "levels"), [(0, 4), (1, 1000)])
+@pytest.mark.parametrize("slices", [1, 5])
+def test_areas_under_the_curve_are_those_of_the_definition(seed: int, levels: int, slices: int) -> None:
+    generator = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(12), slices)
+    positive = generator.random(owner.size) < 0.4
+    positive[:2], positive[-2:] = True, False
+    scores = generator.integers(0, levels, (2, owner.size)) + positive * levels / 3 * generator.random(owner.size)
+    found = roc.compare(scores, positive, owner)
+    areas = [roc_auc_score(positive, score) for score in scores]
+    assert [found.first, found.second] == pytest.approx(areas)
+    assert found.difference == pytest.approx(areas[0] - areas[1])
+    assert found.variance == pytest.approx(variance_by_definition(scores, positive, owner))
+
+
+def test_delong_is_near_the_jackknife() -> None:
+    """An estimate of the variance that knows nothing of DeLong's: leave one patient out."""
+    generator = np.random.default_rng(4)
+    positive = np.arange(80) % 2 == 0
+    scores = generator.normal(size=(2, 80)) + positive * np.array([[1.2], [0.6]])
+    left_out = np.array(
+        [
+            roc_auc_score(positive[kept], scores[0][kept]) - roc_auc_score(positive[kept], scores[1][kept])
+            for kept in (np.arange(80) != leaving for leaving in range(80))
+        ]
+    )
+    jackknife = 79 / 80 * ((left_out - left_out.mean()) ** 2).sum()
+    assert roc.compare(scores, positive, np.arange(80)).variance == pytest.approx(jackknife, rel=0.05)
+
+
+def test_ranking_of_patients_and_slices() -> None:
+    metrics = make_metrics()
+    generator = np.random.default_rng(1)
+    patients = metrics["level"] == "patient"
+    metrics.loc[patients, "score"] = generator.random(patients.sum()) + 0.3 * metrics.loc[patients, "has_hemorrhage"]
+    rows = compared(metrics)
+    for level, test in (("patient", DELONG), ("slice", OBUCHOWSKI)):
+        ours, theirs = both(metrics, level)
+        row = rows[f"AUROC of {level}s"]
+        first, second = (roc_auc_score(table["has_hemorrhage"], table["score"]) for table in (ours, theirs))
+        assert (row["test"], row["n"]) == (test, len(ours))
+        assert [row["difference"], row["effect"]] == pytest.approx([first - second] * 2)
+        owner = np.unique(ours["patient"], return_inverse=True)[1]
+        scores = np.stack([ours["score"], theirs["score"]])
+        error = variance_by_definition(scores, ours["has_hemorrhage"].to_numpy(bool), owner) ** 0.5
+        assert row["statistic"] == pytest.approx((first - second) / error)
+        assert row["p"] == pytest.approx(2 * stats.norm.sf(abs(first - second) / error))
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(
+            (first - second - 1.96 * error, first - second + 1.96 * error), abs=1e-5
+        )
+        assert row["effect_low"] < row["effect"] < row["effect_high"]
+
+
+def test_bootstrap_is_repeated_by_its_seed() -> None:
+    metrics = make_metrics()
+    first, again, other = (compared(metrics, bootstrap=Bootstrap(seed, 200))["Dice"]["ci_low"] for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_baselines_are_compared_with_each_model_and_models_with_each_other() -> None:
+    metrics = make_metrics()
+    more = metrics[metrics["model"] == "unet-small"].assign(model="unet-2d")
+    part = samples.part_of_test(pd.concat([metrics, more]))
+    ours, other = "unet-2d", "unet-small"
+    assert list(paired_tests.pairs(part)) == [
+        *product([ours], ["null", "threshold"]),
+        (ours, other),
+        *product([other], ["null", "threshold"]),
+    ]
+    for row in paired_tests.compare(part, ours, other, FEW):
+        assert row["reason"].startswith("no test: both models have the same")
+        assert isnan(row["p"])
+
+
+def test_one_patient_is_not_tested() -> None:
+    for row in compared(make_metrics(patients=1)).values():
+        assert isnan(row["p"])
+        assert "found" in row["reason"]
+
+
+def test_missing_numbers_are_not_tested() -> None:
+    metrics = make_metrics()
+    chosen = metrics[(metrics["level"] == "patient") & (metrics["model"] == "unet-small")].index[0]
+    metrics.loc[chosen, ["dice", "score"]] = np.nan
+    rows = compared(metrics)
+    assert "1 of 9 patients lack" in rows["Dice"]["reason"]
+    assert "1 of 18 lack the score" in rows["AUROC of patients"]["reason"]
+
+
+def test_constant_difference_has_a_rank_test_and_no_interval() -> None:
+    metrics = make_metrics()
+    bleeds = (metrics["level"] == "patient") & metrics["has_hemorrhage"]
+    metrics.loc[bleeds & (metrics["model"] == "unet-small"), "dice"] = 0.5
+    row = compared(metrics, "null")["Dice"]
+    assert row["p"] < 0.05
+    assert isnan(row["ci_low"])
