@@ -18,6 +18,7 @@ include: "workflow/rules/predict.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/browser.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/ablation.smk"
 

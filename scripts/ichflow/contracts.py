@@ -13,5 +13,6 @@ PREDICTION = 1
 METRICS = 2
 STATISTICS = 2
 REPORT = 2
+BROWSER = 1
 
 MODEL_KEY = "ichflow"  # of the metadata in an exported model
