@@ -19,6 +19,7 @@ include: "workflow/rules/predict_new.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/browser.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/ablation.smk"
 

@@ -47,6 +47,16 @@ class SquareGrid:
         rows, columns = self.padded
         return rows * self.row_mm * columns * self.column_mm / size**2
 
+    def affine(self, size: int) -> NDArray[np.float64]:
+        """Return the 4 × 4 way from (column, row, slice) of the size × size grid to that of the scan's own pixels.
+
+        Whole numbers are the middles of pixels.
+        """
+        (rows, columns), (top, left) = self.padded, self.corner
+        way = np.diag([columns / size, rows / size, 1.0, 1.0])
+        way[:2, 3] = (columns / size - 1) / 2 - left, (rows / size - 1) / 2 - top
+        return way
+
     def pad(self, volume: NDArray[Any], value: float) -> NDArray[Any]:
         """Pad (slice, row, column) with ``value`` to the square field of view."""
         (rows, columns), (top, left) = self.padded, self.corner

@@ -20,9 +20,11 @@ def write(path: str | Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read(path: str | Path) -> list[Row]:
-    """Read a Parquet table as a list of rows."""
-    return pq.read_table(path).to_pylist()
+def read(
+    path: str | Path, columns: list[str] | None = None, filters: list[tuple[str, str, Any]] | None = None
+) -> list[Row]:
+    """Read a Parquet table as a list of rows, or only some columns and rows, as :func:`pyarrow.parquet.read_table`."""
+    return pq.read_table(path, columns=columns, filters=filters).to_pylist()
 
 
 def concatenate(paths: Iterable[str | Path], output: str | Path) -> None:

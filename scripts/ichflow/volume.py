@@ -22,6 +22,7 @@ from nibabel.orientations import (
     aff2axcodes,
     apply_orientation,
     axcodes2ornt,
+    inv_ornt_aff,
     io_orientation,
     ornt_transform,
 )
@@ -77,6 +78,14 @@ class Geometry:
         sizes = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
         column, row, between = (float(sizes[axis]) for axis in self._file_axes)
         return between, row, column
+
+    @property
+    def display_affine(self) -> NDArray[np.float64]:
+        """4 × 4, from (column, row, slice) of the array in display order to mm (RAS+)."""
+        turned = self.affine @ inv_ornt_aff(_turn(self), self.shape)
+        flipped_rows = np.diag([1.0, -1.0, 1.0, 1.0])
+        flipped_rows[1, 3] = self.display_shape[1] - 1
+        return turned @ flipped_rows
 
     @cached_property
     def _file_axes(self) -> list[int]:
@@ -254,8 +263,11 @@ def _decompressed(path: Path, content: bytes) -> bytes:
 
 def to_display(data: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     """Turn an array of the file's axes into display order (slice, row, column): a view, without a copy."""
-    turn = ornt_transform(io_orientation(geometry.affine), _CANONICAL)
-    return apply_orientation(data, turn).transpose(2, 1, 0)[:, ::-1]
+    return apply_orientation(data, _turn(geometry)).transpose(2, 1, 0)[:, ::-1]
+
+
+def _turn(geometry: Geometry) -> NDArray[Any]:
+    return ornt_transform(io_orientation(geometry.affine), _CANONICAL)
 
 
 def to_file(data: NDArray[Any], geometry: Geometry) -> NDArray[Any]:

@@ -118,3 +118,17 @@ def test_truncated_data_are_refused_when_read(tmp_path):
     (tmp_path / "scan.nii").write_bytes(content[:-20])
     with pytest.raises(IchflowError, match=r"scan\.nii: found data that end at byte \d+ of \d+"):
         volume.read(tmp_path / "scan.nii").values()
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_display_order_has_an_affine_of_its_own(orientation, tmp_path):
+    """Column, row and slice of a voxel lead to the same place in mm as its indices in the file."""
+    scan_in(orientation, tmp_path / "scan.nii")
+    scan = volume.read(tmp_path / "scan.nii")
+    place = np.argwhere(scan.values() == 200)[0][::-1]
+    in_file = np.argwhere(np.asarray(scan.image.dataobj) == 200)[0]
+    np.testing.assert_allclose(
+        nib.affines.apply_affine(scan.geometry.display_affine, place),
+        nib.affines.apply_affine(scan.geometry.affine, in_file),
+        atol=1e-9,
+    )

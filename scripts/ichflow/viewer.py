@@ -1,0 +1,122 @@
+"""One patient for the case browser: scan, truth and predictions in one small script file.
+
+A page that was opened from the file system may not read the files beside it, but may run them as scripts: so a case is
+a call of one function with one JSON object. Scan and masks are on the shard's square grid, or a smaller one if the file
+would be too large, and lie in space where the original scan lies. Hounsfield units are kept, rounded to even ones, so
+that windows stay a matter of the page: that is far below the noise of a CT and saves a fifth of the bytes.
+"""
+
+import base64
+import gzip
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from ichflow import baselines, volume
+from ichflow.files import write_text
+from ichflow.grid import resize_area, shrink_labels
+from ichflow.recipes import BASELINES
+from ichflow.shards import Shard, ShardInfo
+
+CALL = "showCase"  # the function of the page that a case is handed to
+MOST_BYTES = 3_000_000  # of one patient's file
+HU_STEP = 2
+
+_STEP = 8  # sizes of a grid are multiples of it
+
+
+def write(
+    path: str | Path,
+    shard: Shard,
+    masks: Mapping[str, str | Path],
+    threshold_hu: Sequence[float],
+    most_bytes: int = MOST_BYTES,
+) -> None:
+    """Write the file of one patient, the same bytes for the same input.
+
+    Parameters
+    ----------
+    path
+        The script file.
+    shard
+        The patient.
+    masks
+        Model to its predicted mask, NIfTI on the scan's own grid.
+    threshold_hu
+        Lowest and highest Hounsfield unit of the threshold baseline.
+    most_bytes
+        The size of the slices is lowered until the file has no more.
+    """
+    if not len(shard.hu):
+        write_text(path, _script({"patient": shard.info.patient, "setAside": shard.info.set_aside}))
+        return
+    predicted = _baselines(shard, threshold_hu) | {
+        model: shard.info.grid.labels(_marked(mask), shard.info.size) for model, mask in masks.items()
+    }
+    size = shard.info.size
+    while len(script := _script(_case(shard, predicted, size))) > most_bytes and size > _STEP:
+        smaller = size * math.sqrt(most_bytes / len(script))
+        size = max(min(int(smaller), size - 1) // _STEP * _STEP, _STEP)
+    write_text(path, script)
+
+
+def _marked(mask: str | Path) -> NDArray[np.uint8]:
+    return (volume.read(mask).stored() > 0).astype(np.uint8)
+
+
+def _baselines(shard: Shard, threshold_hu: Sequence[float]) -> dict[str, NDArray[np.uint8]]:
+    low, high = threshold_hu
+    pixel_mm = shard.info.grid.pixel_area_mm2(shard.info.size) ** 0.5
+    found = {
+        name: baselines.probabilities(name, shard.hu, hu_range=(low, high), pixel_mm=pixel_mm) for name in BASELINES
+    }
+    return {name: (each >= baselines.CUT).astype(np.uint8) for name, each in found.items()}
+
+
+def _script(case: Mapping[str, Any]) -> str:
+    return f"{CALL}({json.dumps(case)});\n"
+
+
+def _case(shard: Shard, predicted: Mapping[str, NDArray[np.uint8]], size: int) -> dict[str, Any]:
+    """Make what the page gets: see ``workflow/report/browser.js``, which reads it."""
+    info = shard.info
+    slices, rows, columns = info.geometry.display_shape
+    return {
+        "patient": info.patient,
+        "size": size,
+        "native": [slices, rows, columns],
+        "header": _text(_header(info, size)),
+        "scan": _packed(_byte_planes(resize_area(shard.hu, size))),
+        "truth": _packed(shrink_labels((shard.mask > 0).astype(np.uint8), size).tobytes()),
+        "predictions": {model: _packed(shrink_labels(mask, size).tobytes()) for model, mask in predicted.items()},
+    }
+
+
+def _header(info: ShardInfo, size: int) -> bytes:
+    """Make the NIfTI-1 header of int16 (column, row, slice); its affine puts the grid where the scan lies."""
+    affine = info.geometry.display_affine @ info.grid.affine(size)
+    header = nib.Nifti1Image(np.empty((size, size, info.geometry.display_shape[0]), np.int16), affine).header
+    header.set_xyzt_units("mm")
+    header.set_slope_inter(HU_STEP, 0)
+    header["vox_offset"] = len(header.binaryblock) + 4  # four bytes say that no extension follows
+    return header.binaryblock + bytes(4)
+
+
+def _byte_planes(hu: NDArray[np.float32]) -> bytes:
+    """Give all low bytes, then all high ones, of Hounsfield units in steps: gzip makes a fifth less of them so."""
+    steps = np.clip(np.rint(hu / HU_STEP), -32768, 32767).astype("<i2")
+    return np.moveaxis(steps.view(np.uint8).reshape(-1, 2), 1, 0).tobytes()
+
+
+def _packed(content: bytes) -> str:
+    return _text(gzip.compress(content, compresslevel=6, mtime=0))
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
