@@ -12,6 +12,6 @@ MODEL = 4
 PREDICTION = 2
 METRICS = 3
 STATISTICS = 2
-REPORT = 2
+REPORT = 3
 
 MODEL_KEY = "ichflow"  # of the metadata in an exported model

@@ -52,6 +52,7 @@ TABLES = [
     ("thresholds", "statistics/thresholds.csv"),
     ("tests", "statistics/tests.csv"),
     ("dataset", "statistics/dataset.csv"),
+    ("checklist", "checklist.csv"),
 ]
 
 
