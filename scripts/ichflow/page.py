@@ -180,7 +180,7 @@ def assemble(sources: Sources, run: Run, config_file: str) -> Page:
         _provenance(sources, run, config_file),
         checklists.section(run.items),
         report.section("study", body=prose.html(prose.read(sources.study)), tables=[study.compared(run.known, tests)]),
-        report.section("limits", text=report.LIMITS),
+        report.section("limits", text=report.limits(run.known["tested"], simulated=phantom)),
     ]
     return Page(
         title=f"Intracranial hemorrhage segmentation: {name}",

@@ -79,9 +79,14 @@ STATISTICS_NOTES = (
 
 LIMITS = (
     "Not for clinical use: nothing here has been tested for, or may be used in, the care of patients.",
-    "Only patients of the test part enter a claim; with so few of them the intervals are wide.",
+    "One dataset with one mask a patient: nothing here says how a model does on scans of another hospital, scanner or "
+    "protocol, nor how far two readers would agree.",
     "Overlap (Dice, IoU) is not defined where there is no hemorrhage: such slices and patients count in detection and "
     "specificity only. Pixel accuracy is close to 1 for any model, since nearly all pixels are background.",
+    "Intervals and tests tell the uncertainty of drawing patients, not that of training: another seed, split or "
+    "machine gives another model.",
+    "Whoever looks at many tables finds something: only comparisons that were fixed before the run are evidence, the "
+    "rest is there to be followed up.",
 )
 
 
@@ -337,6 +342,22 @@ def format_interval(value: float, low: float, high: float) -> str:
         return format_number(value)
     decimals = max(_decimals(number) for number in (value, low, high))
     return f"{value:,.{decimals}f} [{low:,.{decimals}f}, {high:,.{decimals}f}]"
+
+
+def limits(tested: Mapping[str, Any], *, simulated: bool) -> list[str]:
+    """Say what a run cannot show.
+
+    Parameters
+    ----------
+    tested
+        ``n_patients`` and ``n_hemorrhage_patients`` of the test part.
+    simulated
+        Whether the scans are simulated.
+    """
+    patients, bleeding = counted(int(tested["n_patients"]), "test patient"), int(tested["n_hemorrhage_patients"])
+    few = f"Claims rest on {patients}, {bleeding:,} of them with hemorrhage, and on fewer in each subgroup."
+    first, *rest = LIMITS
+    return [first, *(["The scans are simulated."] if simulated else []), few, *rest]
 
 
 def interval_of(row: Mapping[str, Any], name: str) -> str:

@@ -297,3 +297,11 @@ def test_a_config_has_one_checksum_whatever_the_order_of_its_keys() -> None:
     turned = dict(reversed(PHANTOM.items()))
     assert provenance.config_sha256(turned) == provenance.config_sha256(PHANTOM)
     assert provenance.config_sha256(REAL) != provenance.config_sha256(PHANTOM)
+
+
+def test_limits_say_on_how_few_patients_claims_rest() -> None:
+    told = report.limits({"n_patients": 20, "n_hemorrhage_patients": 10}, simulated=False)
+    assert told[0].startswith("Not for clinical use")
+    assert "Claims rest on 20 test patients, 10 of them with hemorrhage, and on fewer in each subgroup." in told
+    assert not any("simulated" in sentence for sentence in told)
+    assert "The scans are simulated." in report.limits(RUNS["given"]["tested"], simulated=True)
