@@ -39,8 +39,6 @@ class Sources:
         Pictures by model.
     provenance, exported
         JSON and ONNX file of each training.
-    claims
-        The results in words, as Markdown; empty where there are none.
     """
 
     methods: str
@@ -68,7 +66,6 @@ class Sources:
     overlays: Mapping[str, str]
     provenance: Sequence[str]
     exported: Sequence[str]
-    claims: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,6 @@ def assemble(sources: Sources, run: Run, config_file: str) -> Page:
         _measures(sources),
         _thresholds(sources),
         report.section("subgroups", tables=measure_tables.of_subgroups(report.read_results(sources.subgroups))),
-        *([report.section("claims", body=prose.html(prose.read(sources.claims)))] if sources.claims else []),
         _statistics(sources, tests),
         report.section("methods", text=[METHODS_NOTE], body=prose.html(run.methods)),
         report.section(

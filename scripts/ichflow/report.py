@@ -34,7 +34,6 @@ SECTIONS = {
     "measures": "All measures",
     "thresholds": "Thresholds",
     "subgroups": "Subgroups",
-    "claims": "Results in words",
     "statistics": "Statistics",
     "methods": "Methods",
     "workflow": "Workflow",

@@ -157,7 +157,7 @@ def snakemake_report(finished, tmp_path_factory):
         page = archive.read("report/report.html").decode()
     decode = json.JSONDecoder().raw_decode
     results, categories = (
-        decode(page, re.search(rf"var {name} = ", page).end())[0] for name in ("results", "categories")
+        decode(page, re.search(rf"var {name} = (?={{)", page).end())[0] for name in ("results", "categories")
     )
     return page, results, categories
 

@@ -254,19 +254,19 @@ rule report:
             "<results>/report.html",
             caption="../report/report.rst",
             category="Report",
-            labels={"page": "Report"},
+            labels={"file": "Report"},
         ),
         methods=report(
             "<results>/methods.md",
             caption="../report/methods.rst",
             category="Report",
-            labels={"text": "Methods"},
+            labels={"file": "Methods"},
         ),
         checklist=report(
             "<results>/checklist.csv",
             caption="../report/checklist.rst",
             category="Report",
-            labels={"table": "Reporting checklists"},
+            labels={"file": "Reporting checklists"},
         ),
         config=report(
             "<results>/config.yaml",
