@@ -1,9 +1,10 @@
-"""report: the page that a person opens."""
+"""report: the page that a person opens, and the files beside it."""
 
 from ichflow.job import logged
 
 with logged(snakemake.log[0]):
     import json
+    from pathlib import Path
 
     from ichflow import page
 
@@ -13,6 +14,13 @@ with logged(snakemake.log[0]):
         "curves": dict(zip(params.trained, given.curves, strict=True)),
         "overlays": dict(zip(params.models, given.overlays, strict=True)),
         "provenance": list(given.provenance),
+        "exported": list(given.exported),
     }
     single = {name: path for name, path in given.items() if name not in (*lists, "template")}
-    page.write(given.template, page.Sources(**single, **lists), json.loads(params.config), snakemake.output[0])
+    page.write(
+        given.template,
+        page.Sources(**single, **lists),
+        json.loads(params.config),
+        Path(given.template).parents[2],
+        page.Outputs(**dict(snakemake.output.items())),
+    )

@@ -12,7 +12,7 @@ MODEL = 4
 PREDICTION = 2
 METRICS = 3
 STATISTICS = 3
-REPORT = 2
+REPORT = 3
 BROWSER = 1
 
 MODEL_KEY = "ichflow"  # of the metadata in an exported model

@@ -1,34 +1,23 @@
 """The report's page: which tables, pictures and sentences stand in which section."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
-from ichflow import measure_tables, report
-from ichflow.files import read_json
+from ichflow import characteristics, checklists, facts, measure_tables, prose, provenance, report, study, tables
+from ichflow.files import read_json, sha256, write_text
+from ichflow.provenance import Code
 from ichflow.report import Page, Picture, Section, Table
 
-VERSIONS = (
-    "snakemake",
-    "tensorflow",
-    "keras",
-    "openvino",
-    "albumentations",
-    "nibabel",
-    "numpy",
-    "scipy",
-    "pandas",
-    "pyarrow",
-    "pingouin",
+METHODS_NOTE = (
+    "Written by the program from the config, the tables and what the trainings report, as a reviewer looks for it in a "
+    "Methods section; the same text is in methods.md beside this page."
 )
-
-
 INVENTORY_NOTE = "The dataset itself, with a slice of every patient, is on the page inventory.html beside this one."
 
 
@@ -38,18 +27,27 @@ class Sources:
 
     Attributes
     ----------
-    dataset, inventory, summary, measures, subgroups, tests
+    methods, checklists, study
+        Texts: a template, the guidelines, and the page about the original study.
+    dataset, inventory, splits, summary, measures, subgroups, tests
         Tables as CSV.
+    metrics
+        All metrics, of which the checksum is told.
     samples, bone, augmentation, areas, dice, reliability, rules
         Pictures.
     networks, curves, overlays
         Pictures by model.
-    provenance
-        JSON of each training.
+    provenance, exported
+        JSON and ONNX file of each training.
     """
 
+    methods: str
+    checklists: str
+    study: str
     dataset: str
     inventory: str
+    splits: str
+    metrics: str
     summary: str
     measures: str
     subgroups: str
@@ -67,10 +65,54 @@ class Sources:
     curves: Mapping[str, str]
     overlays: Mapping[str, str]
     provenance: Sequence[str]
+    exported: Sequence[str]
 
 
-def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
-    """Make the page of a run.
+@dataclass(frozen=True)
+class Outputs:
+    """Files that are written: the page, and beside it the methods as Markdown, the checklists, and the whole config."""
+
+    page: str
+    methods: str
+    checklist: str
+    config: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What several sections are made of.
+
+    Attributes
+    ----------
+    config
+        Complete.
+    inventory, summary, tests
+        Tables.
+    trainings
+        What each training says of itself.
+    code
+        The program.
+    known
+        See :func:`ichflow.facts.gather`.
+    methods
+        The text of that section, as Markdown.
+    items
+        The filled checklists.
+    """
+
+    config: Mapping[str, Any]
+    inventory: pd.DataFrame
+    summary: pd.DataFrame
+    tests: pd.DataFrame
+    trainings: Sequence[Mapping[str, Any]]
+    code: Code
+    known: Mapping[str, Any]
+    methods: str
+    items: Sequence[checklists.Item]
+
+
+def load(sources: Sources, config: Mapping[str, Any], root: str | Path) -> Run:
+    """Read what a run knows, and make its texts.
 
     Parameters
     ----------
@@ -78,11 +120,34 @@ def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
         Its files.
     config
         The run's config, complete.
+    root
+        The folder of the Snakefile.
     """
-    name = config["dataset"]["name"]
-    phantom = config["dataset"]["source"] == "phantom"
     inventory = pd.read_csv(sources.inventory, dtype={"patient": str})
     summary, tests = report.read_results(sources.summary), report.read_results(sources.tests)
+    trainings, code = [read_json(path) for path in sources.provenance], provenance.code(root)
+    counts = _counts(sources).set_index("measure")["value"].to_dict()
+    known = facts.gather(config, counts, inventory, summary, trainings, code)
+    methods = prose.fill(prose.read(sources.methods), known, name=sources.methods, filters=facts.FILTERS)
+    items = checklists.fill(sources.checklists, known)
+    return Run(config, inventory, summary, tests, trainings, code, known, methods, items)
+
+
+def assemble(sources: Sources, run: Run, config_file: str) -> Page:
+    """Make the page of a run.
+
+    Parameters
+    ----------
+    sources
+        Its files.
+    run
+        What was read from them.
+    config_file
+        Where the run's complete config is.
+    """
+    config, inventory, summary, tests = run.config, run.inventory, run.summary, run.tests
+    name = config["dataset"]["name"]
+    phantom = config["dataset"]["source"] == "phantom"
     sections = [
         _dataset(sources, inventory),
         report.section(
@@ -96,7 +161,7 @@ def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
             pictures=[report.picture(sources.augmentation, "Random changes, image and mask together")],
         ),
         _network(sources, config),
-        _training(sources),
+        _training(sources, run.trainings),
         _by_model("predictions", sources.overlays, "truth in blue and prediction in orange, from best to worst Dice"),
         report.section("bone", pictures=[report.picture(sources.bone, "Bone window, with fractures where there are")]),
         _results(sources, summary),
@@ -104,11 +169,14 @@ def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
         _thresholds(sources),
         report.section("subgroups", tables=measure_tables.of_subgroups(report.read_results(sources.subgroups))),
         _statistics(sources, tests),
+        report.section("methods", text=[METHODS_NOTE], body=prose.html(run.methods)),
         report.section(
             "workflow", pictures=[report.picture(sources.rules, "Rules of the workflow: each makes its files once")]
         ),
-        _provenance(config),
-        report.section("limits", text=report.LIMITS),
+        _provenance(sources, run, config_file),
+        checklists.section(run.items),
+        report.section("study", body=prose.html(prose.read(sources.study)), tables=[study.compared(run.known, tests)]),
+        report.section("limits", text=report.limits(run.known["tested"], simulated=phantom)),
     ]
     return Page(
         title=f"Intracranial hemorrhage segmentation: {name}",
@@ -121,15 +189,28 @@ def assemble(sources: Sources, config: Mapping[str, Any]) -> Page:
 
 
 def _dataset(sources: Sources, inventory: pd.DataFrame) -> Section:
-    counts = pd.read_csv(sources.dataset)
-    whole = [int(value) if float(value).is_integer() else value for value in counts["value"]]
-    counts["value"] = pd.Series(whole, dtype=object)  # as numbers of one type all would be fractions
     told: pd.DataFrame = inventory.loc[inventory["verdict"] != "accept", ["patient", "verdict", "reasons"]]
     text = [*([] if len(told) else ["Every patient passed every check."]), INVENTORY_NOTE]
-    tables = [report.table(counts, "Counts")]
+    shown = [
+        report.table(_counts(sources), "Counts"),
+        characteristics.of_parts(inventory, pd.read_csv(sources.splits, dtype={"patient": str})),
+    ]
     if len(told):
-        tables.append(report.table(told, "Patients with findings; those set aside are in no count below the first"))
-    return report.section("dataset", text=text, tables=tables)
+        shown.append(report.table(told, "Patients with findings; those set aside are in no count below the first"))
+    return report.section("dataset", text=text, tables=shown)
+
+
+def _counts(sources: Sources) -> pd.DataFrame:
+    counts = pd.read_csv(sources.dataset)
+    whole = [_whole(value) for value in counts["value"]]
+    counts["value"] = pd.Series(whole, dtype=object)  # as numbers of one type all would be fractions
+    return counts
+
+
+def _whole(value: float) -> float | None:
+    if pd.isna(value):
+        return None
+    return int(value) if float(value).is_integer() else value
 
 
 def _network(sources: Sources, config: Mapping[str, Any]) -> Section:
@@ -148,24 +229,24 @@ def _network(sources: Sources, config: Mapping[str, Any]) -> Section:
     )
 
 
-def _training(sources: Sources) -> Section:
+def _training(sources: Sources, trainings: Sequence[Mapping[str, Any]]) -> Section:
     if not sources.curves:
         return report.section("training", missing="This run trains no network: its model came as a file.")
     return report.section(
         "training",
-        tables=[_trainings(sources.provenance)],
+        tables=[_trainings(trainings)],
         pictures=_pictures(sources.curves, "loss, Dice, learning rate"),
     )
 
 
-def _trainings(paths: Sequence[str]) -> Table:
-    facts = [read_json(path) for path in paths]
-    columns = ("model", "fold", "parameters", "epochs", "best_epoch", "seconds", "precision", "backend")
-    rows = [{key: fact[key] for key in columns} for fact in facts]
-    for row, fact in zip(rows, facts, strict=True):
-        row |= {f"{part}_patients": len(fact["patients"][part]) for part in ("train", "validation")}
-        row |= {"threshold": fact["threshold"]["used"], "validation_threshold": fact["threshold"]["validation"]}
-    return report.table(pd.DataFrame(rows), "Trainings")
+def _trainings(trainings: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        {key: training[key] for key in ("model", "fold", "parameters", "epochs", "best_epoch")}
+        | {f"{part}_patients": len(training["patients"][part]) for part in ("train", "validation")}
+        | {"threshold": training["threshold"]["used"], "validation_threshold": training["threshold"]["validation"]}
+        for training in trainings
+    ]
+    return report.table(pd.DataFrame(rows), "Trainings; the threshold used, and the one that validation would choose")
 
 
 def _by_model(section: str, paths: Mapping[str, str], caption: str) -> Section:
@@ -213,35 +294,70 @@ def _statistics(sources: Sources, tests: pd.DataFrame) -> Section:
     )
 
 
-def _provenance(config: Mapping[str, Any]) -> Section:
-    versions = {"Python": platform.python_version()} | {name: found for name in VERSIONS if (found := _version(name))}
-    keys = {f"{part}.{key}": value for part in _SHOWN for key, value in config[part].items()}
+def _provenance(sources: Sources, run: Run, config_file: str) -> Section:
+    told = f"Commit {run.code.commit}. " if run.code.commit else ""
+    text = [
+        f"{told}SHA-256 of the program's files: {run.code.sha256}.",
+        f"The complete config of this run is in {Path(config_file).name} beside this page. With the same data and in a "
+        "clone of the repository these commands make the run again:",
+    ]
+    commands = "\n".join(provenance.commands(config_file, run.trainings, run.code))
+    keys = {f"{part}.{key}": value for part in _SHOWN for key, value in run.config[part].items()}
+    config = pd.DataFrame([(key, _plain(value)) for key, value in keys.items()], columns=["key", "value"])
+    versions = pd.DataFrame(run.known["versions"].items(), columns=["package", "version"])
     return report.section(
         "provenance",
+        text=text,
+        body=prose.html(f"```\n{commands}\n```\n"),
         tables=[
-            report.table(pd.DataFrame(versions.items(), columns=["package", "version"]), "Versions"),
-            report.table(
-                pd.DataFrame([(key, _plain(value)) for key, value in keys.items()], columns=["key", "value"]), "Config"
-            ),
+            report.table(versions, "Versions: of the trainings where they say so, else of the report's environment"),
+            *([_machines(run.trainings)] if run.trainings else []),
+            _checksums(sources, run),
+            report.table(config, "Config; recipes are in section Network"),
         ],
     )
 
 
+def _machines(trainings: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        {key: training[key] for key in ("model", "fold", "backend", "precision", "seconds", "images_a_second")}
+        | {key: training["hardware"][key] for key in ("processor", "cores", "memory_gb")}
+        | {"accelerators": ", ".join(training["hardware"]["accelerators"]) or "none"}
+        for training in trainings
+    ]
+    return report.table(pd.DataFrame(rows), "Machines that trained", headers={"memory_gb": "memory, GB"})
+
+
+def _checksums(sources: Sources, run: Run) -> Table:
+    scans = run.inventory.dropna(subset=["scan_sha256"])
+    rows = [
+        ("all scans: lines of patient and SHA-256", provenance.dataset_sha256(zip(*_columns(scans), strict=True))),
+        ("the config, as JSON with sorted keys", provenance.config_sha256(run.config)),
+    ]
+    files = [sources.splits, *sources.exported, sources.metrics, sources.summary, sources.measures, sources.tests]
+    rows += [(path, sha256(path)) for path in files]
+    return report.table(
+        pd.DataFrame(rows, columns=["what", "SHA-256"]), "Checksums; inventory.csv has that of each scan"
+    )
+
+
+def _columns(scans: pd.DataFrame) -> tuple[list[str], list[str]]:
+    return scans["patient"].tolist(), scans["scan_sha256"].tolist()
+
+
 _SHOWN = ("dataset", "phantom", "slice", "split", "evaluate", "statistics")
-
-
-def _version(package: str) -> str:
-    """Return a version, or nothing where this environment lacks the package: stages may have their own."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def write(template: str | Path, sources: Sources, config: Mapping[str, Any], output: str | Path) -> None:
-    """Write the page of a run, see :func:`assemble` and :func:`ichflow.report.render`."""
-    report.render(template, assemble(sources, config), output)
+def write(
+    template: str | Path, sources: Sources, config: Mapping[str, Any], root: str | Path, outputs: Outputs
+) -> None:
+    """Write the page of a run and what lies beside it, see :func:`assemble` and :func:`ichflow.report.render`."""
+    run = load(sources, config, root)
+    write_text(outputs.config, yaml.safe_dump(dict(config), sort_keys=True, allow_unicode=True))
+    write_text(outputs.methods, run.methods)
+    tables.write_csv(outputs.checklist, checklists.rows(run.items), checklists.COLUMNS)
+    report.render(template, assemble(sources, run, outputs.config), outputs.page)

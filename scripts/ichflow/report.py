@@ -34,8 +34,11 @@ SECTIONS = {
     "thresholds": "Thresholds",
     "subgroups": "Subgroups",
     "statistics": "Statistics",
+    "methods": "Methods",
     "workflow": "Workflow",
     "provenance": "Provenance",
+    "checklists": "Reporting checklists",
+    "study": "The study, step by step",
     "limits": "Limits",
 }
 """Sections of the report, in order: id and title."""
@@ -74,9 +77,14 @@ STATISTICS_NOTES = (
 
 LIMITS = (
     "Not for clinical use: nothing here has been tested for, or may be used in, the care of patients.",
-    "Only patients of the test part enter a claim; with so few of them the intervals are wide.",
+    "One dataset with one mask a patient: nothing here says how a model does on scans of another hospital, scanner or "
+    "protocol, nor how far two readers would agree.",
     "Overlap (Dice, IoU) is not defined where there is no hemorrhage: such slices and patients count in detection and "
     "specificity only. Pixel accuracy is close to 1 for any model, since nearly all pixels are background.",
+    "Intervals and tests tell the uncertainty of drawing patients, not that of training: another seed, split or "
+    "machine gives another model.",
+    "Whoever looks at many tables finds something: only comparisons that were fixed before the run are evidence, the "
+    "rest is there to be followed up.",
 )
 
 
@@ -131,6 +139,8 @@ class Section:
         Anchor and heading.
     text
         Paragraphs, shown first.
+    body
+        HTML of :func:`ichflow.prose.html`, shown next.
     tables, thumbnails, pictures
         Shown in this order.
     missing
@@ -140,6 +150,7 @@ class Section:
     id: str
     title: str
     text: Sequence[str] = ()
+    body: str = ""
     tables: Sequence[Table] = ()
     thumbnails: Sequence[Thumbnail] = ()
     pictures: Sequence[Picture] = ()
@@ -174,13 +185,14 @@ def section(
     id: str,  # noqa: A002 -- named as the attribute
     *,
     text: Sequence[str] = (),
+    body: str = "",
     tables: Sequence[Table] = (),
     thumbnails: Sequence[Thumbnail] = (),
     pictures: Sequence[Picture] = (),
     missing: str = "",
 ) -> Section:
     """Make a section with the title that :data:`SECTIONS` or :data:`INVENTORY_SECTIONS` gives to its id."""
-    return Section(id, (SECTIONS | INVENTORY_SECTIONS)[id], text, tables, thumbnails, pictures, missing)
+    return Section(id, (SECTIONS | INVENTORY_SECTIONS)[id], text, body, tables, thumbnails, pictures, missing)
 
 
 def render(template: str | Path, page: Page, output: str | Path, order: Iterable[str] = SECTIONS) -> None:
@@ -290,6 +302,27 @@ def cell(value: Any, *, p: bool = False) -> Cell:
     return Cell(format_p(float(value)) if p else format_number(value), float(value))
 
 
+def limits(tested: Mapping[str, Any], *, simulated: bool) -> list[str]:
+    """Say what a run cannot show.
+
+    Parameters
+    ----------
+    tested
+        ``n_patients`` and ``n_hemorrhage_patients`` of the test part.
+    simulated
+        Whether the scans are simulated.
+    """
+    patients, bleeding = counted(int(tested["n_patients"]), "test patient"), int(tested["n_hemorrhage_patients"])
+    few = f"Claims rest on {patients}, {bleeding:,} of them with hemorrhage, and on fewer in each subgroup."
+    first, *rest = LIMITS
+    return [first, *(["The scans are simulated."] if simulated else []), few, *rest]
+
+
+def interval_of(row: Mapping[str, Any], name: str) -> str:
+    """Write the number of this name in a row with its interval, see :func:`format_interval`."""
+    return format_interval(float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"]))
+
+
 TEXTS = (
     "analysis",
     "comparison",
@@ -343,18 +376,12 @@ def results_table(summary: pd.DataFrame) -> Table:
     summary
         As :func:`ichflow.statistics.summary` makes it.
     """
-    models = list(_by_model(summary).items())
+    models = list(by_model(summary).items())
     columns = [Column("quantity", False), *(Column(name, True) for name, _ in models), Column("n", True)]
     rows = [
         [
             Cell(label, label),
-            *(
-                Cell(
-                    format_interval(float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"])),
-                    _sortable(row[name]),
-                )
-                for _, row in models
-            ),
+            *(Cell(interval_of(row, name), _sortable(row[name])) for _, row in models),
             _counts([int(row[count]) for _, row in models], unit),
         ]
         for name, label, count, unit in RESULTS
@@ -362,7 +389,8 @@ def results_table(summary: pd.DataFrame) -> Table:
     return Table("Test part, every model: estimate with 95 % interval over patients, and n", columns, rows)
 
 
-def _by_model(summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def by_model(summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the row of each model in a summary."""
     return {row["model"]: row for row in cast("list[dict[str, Any]]", summary.to_dict("records"))}
 
 
@@ -437,6 +465,14 @@ def _statistic(row: Any) -> str:
     return f"{row['statistic_name']}{f'({freedom})' if freedom else ''} = {format_number(float(row['statistic']))}"
 
 
+def told_test(row: Any) -> str:
+    """Write a row of the table of tests in short: statistic and p, or why there is none."""
+    if row["reason"]:
+        return row["reason"]
+    p = format_p(float(row["p"]))
+    return f"{_statistic(row)}, p {p if p.startswith('<') else f'= {p}'}"
+
+
 def _effect(row: Any) -> str:
     if np.isnan(row["effect"]):
         return NOTHING
@@ -469,7 +505,7 @@ def summary_sentences(
     sentences = [_data_sentence(inventory, dataset_name)]
     if phantom:
         sentences.append("The scans are simulated: nothing here says how a model does on patients.")
-    by_name = _by_model(summary)
+    by_name = by_model(summary)
     trained = [name for name in by_name if name not in BASELINE_MEANING]
     if not trained:
         sentences.append("No trained model in this run: only baselines were judged.")
@@ -487,20 +523,27 @@ def _data_sentence(inventory: pd.DataFrame, dataset_name: str) -> str:
     accepted: Any = inventory[~aside]
     bleeds = int((accepted["hemorrhage_slices"] > 0).sum())
     return (
-        f"Dataset {dataset_name}: {_count(len(accepted), 'patient')} ({bleeds} with hemorrhage), "
-        f"{_count(int(accepted['slices'].sum()), 'slice')} "
+        f"Dataset {dataset_name}: {counted(len(accepted), 'patient')} ({bleeds} with hemorrhage), "
+        f"{counted(int(accepted['slices'].sum()), 'slice')} "
         f"({int(accepted['hemorrhage_slices'].sum()):,} with hemorrhage); "
-        f"{_count(int(aside.sum()), 'patient')} set aside."
+        f"{counted(int(aside.sum()), 'patient')} set aside."
     )
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Write how many there are of something: ``1 patient``, ``2 patients``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def model_sentences(summary: pd.DataFrame) -> dict[str, str]:
+    """Say of each trained model how good it is and how good the baselines are."""
+    rows = by_model(summary)
+    return {name: _model_sentence(name, rows) for name in rows if name not in BASELINE_MEANING}
 
 
 def _model_sentence(name: str, by_name: Mapping[str, Any]) -> str:
     row = by_name[name]
-    patients = _count(int(row["n_patients"]), "test patient")
+    patients = counted(int(row["n_patients"]), "test patient")
     if pd.isna(row["dice"]):
         return f"{name} was judged on {patients}, none with hemorrhage: Dice is not defined."
     others = [

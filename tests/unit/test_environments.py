@@ -54,6 +54,7 @@ def test_an_environment_has_what_its_scripts_import():
         "cv2": "opencv-python-headless",
         "yaml": "pyyaml",
         "PIL": "pillow",
+        "markdown_it": "markdown-it-py",
     }
     standard = __import__("sys").stdlib_module_names
     rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))

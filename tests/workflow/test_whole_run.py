@@ -55,6 +55,7 @@ TABLES = [
     ("agreement", "statistics/agreement.csv"),
     ("power", "statistics/power.csv"),
     ("dataset", "statistics/dataset.csv"),
+    ("checklist", "checklist.csv"),
 ]
 
 
@@ -114,10 +115,13 @@ def test_shards_are_the_same_bytes_when_made_again(finished, fresh):
 def test_the_report_is_one_page_without_a_request(finished):
     page = finished.result("report.html").read_text(encoding="utf-8")
     assert "Not for clinical use" in page
+    assert "This run made nothing" not in page
+    assert "content=\"default-src 'none'; img-src data:;" in page
     for word in ("unet-small", "null", "threshold", "Pixel accuracy"):
         assert word in page
     assert 'src="http' not in page
-    assert 'href="http' not in page
+    assert not re.search(r'<(?!a\b)[^>]* href="http', page)  # a reader may follow a link
+    assert finished.result("methods.md").read_text(encoding="utf-8").startswith("# Methods\n\n## Data\n")
 
 
 def test_the_model_carries_where_it_comes_from(finished):
@@ -147,16 +151,45 @@ def test_stages_import_nothing_heavy_that_they_do_not_use(modules, heavy):
     assert ran.stdout.strip() == "[]"
 
 
-def test_snakemake_report_has_captions_and_needs_no_network(finished, tmp_path):
-    finished.snakemake("--report", str(tmp_path / "report.zip"))
-    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+@pytest.fixture(scope="module")
+def snakemake_report(finished, tmp_path_factory):
+    """Snakemake's own report of the run: its page, and what the page knows of each file."""
+    path = tmp_path_factory.mktemp("report") / "report.zip"
+    finished.snakemake("--report", str(path))
+    with zipfile.ZipFile(path) as archive:
         page = archive.read("report/report.html").decode()
+    decode = json.JSONDecoder().raw_decode
+    results, categories = (
+        decode(page, re.search(rf"var {name} = (?={{)", page).end())[0] for name in ("results", "categories")
+    )
+    return page, results, categories
+
+
+def test_snakemake_report_needs_no_network_and_says_what_it_is_not_for(snakemake_report):
+    page, _, _ = snakemake_report
     assert "Not for clinical use" in page
     assert "Do not share" not in page
-    assert "Overlap is not defined" in page  # of a caption
-    for word in ("Dataset", "Training", "Results", "Tests", "Rules"):
-        assert f'"{word}"' in page
     assert not re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?://', page)
+
+
+def test_snakemake_report_has_every_figure_and_table_with_caption_category_and_labels(finished, snakemake_report):
+    _, results, categories = snakemake_report
+    looked_at = [path for folder in ("figures", "statistics") for path in finished.result(folder).iterdir()]
+    looked_at += [finished.result(name) for name in ("report.html", "methods.md", "checklist.csv", "config.yaml")]
+    looked_at += [finished.result(name) for name in ("inventory.html", "inventory.csv", "splits.csv")]
+    assert {str(path.relative_to(finished.folder)) for path in looked_at} <= set(results)
+    for path, about in results.items():
+        assert re.sub(r"<[^>]+>|\s", "", about["caption"]), path
+        assert "system-message" not in about["caption"], path  # what docutils says of a caption with a fault
+        assert about["labels"], path
+    assert {"Dataset", "Training", "Results", "Tests", "Rules", "Report"} <= set(categories)
+    assert "Other" not in categories  # where Snakemake puts what has no category
+    assert {path for part in categories.values() for paths in part.values() for path in paths} == set(results)
+
+
+def test_the_config_beside_the_report_makes_the_same_run_again(finished):
+    printed = finished.snakemake("--configfile", str(finished.result("config.yaml")))
+    assert "Nothing to be done" in printed
 
 
 def test_the_ablation_trains_each_variant_with_each_seed_and_nothing_else(copied):

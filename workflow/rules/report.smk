@@ -1,4 +1,5 @@
-# Needs: everything before. Makes: figures/ and report.html, the page that a person opens.
+# Needs: everything before. Makes: figures/ and report.html, the page that a person opens; beside it methods.md,
+# checklist.csv and config.yaml, with which the run can be made again.
 
 
 report: "../report/workflow.rst"
@@ -215,8 +216,13 @@ rule report:
     """One self-contained page of all that the run found."""
     input:
         template=f"{workflow.basedir}/workflow/report/page.html.j2",
+        methods=f"{workflow.basedir}/workflow/report/methods.md.j2",
+        checklists=f"{workflow.basedir}/workflow/report/checklists.yaml",
+        study=f"{workflow.basedir}/workflow/report/study.md",
         dataset=rules.dataset_statistics.output[0],
         inventory=rules.inventory.output.csv,
+        splits="<results>/splits.csv",
+        metrics="<results>/metrics.parquet",
         summary=rules.statistics.output.summary,
         measures=rules.statistics.output.measures,
         subgroups=rules.statistics.output.subgroups,
@@ -238,8 +244,36 @@ rule report:
             model=TRAINED,
             fold=FOLDS,
         ),
+        exported=expand(
+            "<results>/models/{model}/fold-{fold}/model.onnx",
+            model=TRAINED,
+            fold=FOLDS,
+        ),
     output:
-        "<results>/report.html",
+        page=report(
+            "<results>/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"file": "Report"},
+        ),
+        methods=report(
+            "<results>/methods.md",
+            caption="../report/methods.rst",
+            category="Report",
+            labels={"file": "Methods"},
+        ),
+        checklist=report(
+            "<results>/checklist.csv",
+            caption="../report/checklist.rst",
+            category="Report",
+            labels={"file": "Reporting checklists"},
+        ),
+        config=report(
+            "<results>/config.yaml",
+            caption="../report/config.rst",
+            category="Report",
+            labels={"file": "Complete config"},
+        ),
     log:
         "<logs>/report.log",
     conda:
@@ -250,6 +284,6 @@ rule report:
         models=MODELS,
         config=json.dumps(config, sort_keys=True),
     message:
-        "Write the report: {output}"
+        "Write the report: {output.page}"
     script:
         "../../scripts/report.py"
