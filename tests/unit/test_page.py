@@ -243,7 +243,14 @@ def test_the_page_of_the_study_is_right_about_its_numbers() -> None:
 
 def test_the_numbers_of_the_study_stand_beside_those_of_the_run() -> None:
     slices = make_tests(
-        unit="slice", baseline="", test="Student's t-test", statistic=2.08, df1=18.0, p=0.052, model="unet-small"
+        unit="slice",
+        baseline="",
+        test="Student's t-test",
+        statistic_name="t",
+        statistic=2.08,
+        df1=18.0,
+        p=0.052,
+        model="unet-small",
     )
     table = study.compared(RUNS["phantom"], slices)
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
