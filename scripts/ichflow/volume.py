@@ -22,6 +22,7 @@ from nibabel.orientations import (
     aff2axcodes,
     apply_orientation,
     axcodes2ornt,
+    inv_ornt_aff,
     io_orientation,
     ornt_transform,
 )
@@ -77,6 +78,13 @@ class Geometry:
         sizes = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
         column, row, between = (float(sizes[axis]) for axis in self._file_axes)
         return between, row, column
+
+    @cached_property
+    def display_affine(self) -> NDArray[np.float64]:
+        """The 4 × 4 affine of an array in display order: (slice, row, column) to mm (RAS+)."""
+        rows = self.display_shape[1]
+        canonical = np.array([[0, 0, 1, 0], [0, -1, 0, rows - 1], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
+        return self.affine @ inv_ornt_aff(ornt_transform(self._orientation, _CANONICAL), self.shape) @ canonical
 
     @cached_property
     def _file_axes(self) -> list[int]:
