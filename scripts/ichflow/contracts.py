@@ -13,5 +13,6 @@ PREDICTION = 2
 METRICS = 3
 STATISTICS = 2
 REPORT = 2
+CASES = 1
 
 MODEL_KEY = "ichflow"  # of the metadata in an exported model

@@ -29,6 +29,7 @@ SECTIONS = {
     "network": "Network",
     "training": "Training",
     "predictions": "Predictions",
+    "cases": "Cases",
     "bone": "Bone windows",
     "results": "Results",
     "measures": "All measures",
