@@ -13,6 +13,7 @@ with logged(snakemake.log[0]):
         "networks": dict(zip(params.trained, given.networks, strict=True)),
         "curves": dict(zip(params.trained, given.curves, strict=True)),
         "overlays": dict(zip(params.models, given.overlays, strict=True)),
+        "cases": list(given.cases),
         "provenance": list(given.provenance),
         "exported": list(given.exported),
     }

@@ -14,5 +14,6 @@ METRICS = 3
 STATISTICS = 3
 REPORT = 3
 BROWSER = 1
+CASES = 1
 
 MODEL_KEY = "ichflow"  # of the metadata in an exported model

@@ -47,15 +47,13 @@ class SquareGrid:
         rows, columns = self.padded
         return rows * self.row_mm * columns * self.column_mm / size**2
 
-    def affine(self, size: int) -> NDArray[np.float64]:
-        """Return the 4 × 4 way from (column, row, slice) of the size × size grid to that of the scan's own pixels.
-
-        Whole numbers are the middles of pixels.
-        """
-        (rows, columns), (top, left) = self.padded, self.corner
-        way = np.diag([columns / size, rows / size, 1.0, 1.0])
-        way[:2, 3] = (columns / size - 1) / 2 - left, (rows / size - 1) / 2 - top
-        return way
+    def to_native(self, size: int) -> NDArray[np.float64]:
+        """Return the 4 × 4 matrix from (slice, row, column) of the size × size grid to the scan's own."""
+        matrix = np.eye(4)
+        for axis, (length, start) in enumerate(zip(self.padded, self.corner, strict=True), start=1):
+            matrix[axis, axis] = length / size
+            matrix[axis, 3] = (length / size - 1) / 2 - start
+        return matrix
 
     def pad(self, volume: NDArray[Any], value: float) -> NDArray[Any]:
         """Pad (slice, row, column) with ``value`` to the square field of view."""

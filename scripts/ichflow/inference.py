@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,10 @@ class Predictor:
             raise IchflowError(f"{self.path}: the network gives probabilities that are NaN; train it again")
         return result
 
+    def of_slice(self, planes: NDArray[Any]) -> NDArray[np.float32]:
+        """Predict one slice, float32 (size, size), from the Hounsfield units of it and its neighbors at that size."""
+        return self._of_batch(windows.network_input(planes, self.recipe.windows)[None])[0]
+
     def _of_batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         found = self._engine(images)[..., 0]
         if self.recipe.test_flip:
@@ -108,3 +113,17 @@ def mean_probabilities(predictors: Sequence[Predictor], hu: NDArray[np.int16]) -
     for other in others:
         total += other.probabilities(hu)
     return total / np.float32(len(predictors))
+
+
+def score(predictors: Sequence[Predictor], planes: NDArray[np.int16]) -> float:
+    """Return the score of one slice: its highest probability, averaged over folds.
+
+    Parameters
+    ----------
+    predictors
+        Models of one size, with as many neighbors as there are planes around the middle one.
+    planes
+        int16 (slice, row, column), square: the slice and its neighbors, see :func:`ichflow.windows.neighborhood`.
+    """
+    small = grid.resize_area(planes, predictors[0].recipe.size)
+    return float(np.mean([predictor.of_slice(small) for predictor in predictors], axis=0).max())

@@ -37,6 +37,8 @@ class Sources:
         Pictures.
     networks, curves, overlays
         Pictures by model.
+    cases
+        Pictures of single patients, in a folder for each model, named as :meth:`ichflow.cases.pick` names them.
     provenance, exported
         JSON and ONNX file of each training.
     """
@@ -64,6 +66,7 @@ class Sources:
     networks: Mapping[str, str]
     curves: Mapping[str, str]
     overlays: Mapping[str, str]
+    cases: Sequence[str]
     provenance: Sequence[str]
     exported: Sequence[str]
 
@@ -163,6 +166,7 @@ def assemble(sources: Sources, run: Run, config_file: str) -> Page:
         _network(sources, config),
         _training(sources, run.trainings),
         _by_model("predictions", sources.overlays, "truth in blue and prediction in orange, from best to worst Dice"),
+        _cases(sources.cases),
         report.section("bone", pictures=[report.picture(sources.bone, "Bone window, with fractures where there are")]),
         _results(sources, summary),
         _measures(sources),
@@ -255,6 +259,27 @@ def _by_model(section: str, paths: Mapping[str, str], caption: str) -> Section:
 
 def _pictures(paths: Mapping[str, str], caption: str) -> list[Picture]:
     return [report.picture(path, f"{model}: {caption}") for model, path in paths.items()]
+
+
+CASE_NOTE = (
+    "Test patients with the best, the median and the worst Dice, and the largest false alarm. "
+    "The same of every patient, and a montage of the whole scan: snakemake --cores 8 cases."
+)
+CASE_PICTURES = {
+    "heatmap": "probability of hemorrhage on the slices that matter, true mask outlined in blue",
+    "attention": "what the score of a slice rests on: how much it rises when a place of the hidden head is shown",
+    "rendering": "true mask (blue, above) and prediction (orange, below) in three dimensions",
+}
+
+
+def _cases(paths: Sequence[str]) -> Section:
+    pictures: list[Picture] = []
+    for path in map(Path, paths):
+        case, _, kind = path.stem.rpartition("-")
+        pictures.append(report.picture(path, f"{path.parent.name}, {case.replace('-', ' ')}: {CASE_PICTURES[kind]}"))
+    return report.section(
+        "cases", text=[CASE_NOTE], pictures=pictures, missing="" if paths else "No model in this run."
+    )
 
 
 def _results(sources: Sources, summary: pd.DataFrame) -> Section:

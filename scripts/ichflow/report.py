@@ -28,6 +28,7 @@ SECTIONS = {
     "network": "Network",
     "training": "Training",
     "predictions": "Predictions",
+    "cases": "Cases",
     "bone": "Bone windows",
     "results": "Results",
     "measures": "All measures",

@@ -74,6 +74,11 @@ class ShardInfo:
         _, row_mm, column_mm = self.geometry.spacing_mm
         return SquareGrid(rows, columns, row_mm, column_mm)
 
+    @property
+    def pixel_affine(self) -> NDArray[np.float64]:
+        """The 4 × 4 affine of ``hu`` and ``mask``: (slice, row, column) to mm (RAS+)."""
+        return self.geometry.display_affine @ self.grid.to_native(self.size)
+
 
 @dataclass(frozen=True)
 class Shard:

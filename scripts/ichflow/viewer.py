@@ -100,7 +100,7 @@ def _case(shard: Shard, predicted: Mapping[str, NDArray[np.uint8]], size: int) -
 
 def _header(info: ShardInfo, size: int) -> bytes:
     """Make the NIfTI-1 header of int16 (column, row, slice); its affine puts the grid where the scan lies."""
-    affine = info.geometry.display_affine @ info.grid.affine(size)
+    affine = (info.geometry.display_affine @ info.grid.to_native(size))[:, [2, 1, 0, 3]]
     header = nib.Nifti1Image(np.empty((size, size, info.geometry.display_shape[0]), np.int16), affine).header
     header.set_xyzt_units("mm")
     header.set_slope_inter(HU_STEP, 0)

@@ -79,13 +79,12 @@ class Geometry:
         column, row, between = (float(sizes[axis]) for axis in self._file_axes)
         return between, row, column
 
-    @property
+    @cached_property
     def display_affine(self) -> NDArray[np.float64]:
-        """4 × 4, from (column, row, slice) of the array in display order to mm (RAS+)."""
-        turned = self.affine @ inv_ornt_aff(_turn(self), self.shape)
-        flipped_rows = np.diag([1.0, -1.0, 1.0, 1.0])
-        flipped_rows[1, 3] = self.display_shape[1] - 1
-        return turned @ flipped_rows
+        """The 4 × 4 affine of an array in display order: (slice, row, column) to mm (RAS+)."""
+        rows = self.display_shape[1]
+        canonical = np.array([[0, 0, 1, 0], [0, -1, 0, rows - 1], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
+        return self.affine @ inv_ornt_aff(_turn(self), self.shape) @ canonical
 
     @cached_property
     def _file_axes(self) -> list[int]:

@@ -122,10 +122,10 @@ def test_truncated_data_are_refused_when_read(tmp_path):
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_display_order_has_an_affine_of_its_own(orientation, tmp_path):
-    """Column, row and slice of a voxel lead to the same place in mm as its indices in the file."""
+    """Slice, row and column of a voxel lead to the same place in mm as its indices in the file."""
     scan_in(orientation, tmp_path / "scan.nii")
     scan = volume.read(tmp_path / "scan.nii")
-    place = np.argwhere(scan.values() == 200)[0][::-1]
+    place = np.argwhere(scan.values() == 200)[0]
     in_file = np.argwhere(np.asarray(scan.image.dataobj) == 200)[0]
     np.testing.assert_allclose(
         nib.affines.apply_affine(scan.geometry.display_affine, place),

@@ -28,6 +28,8 @@ TRAINED = [model for model in MODELS if not config["recipes"][model]["file"]]
 FOLDS = range(config["split"]["folds"])
 VARIANTS = recipes.variants(config["ablation"]["choices"])
 SEEDS = config["ablation"]["seeds"]
+CASES = ["best", "median", "worst", "false-alarm"]
+PICTURES = ["heatmap", "attention", "rendering", "montage"]
 
 
 # What decides which rules there are
@@ -62,6 +64,7 @@ wildcard_constraints:
     variant="|".join(VARIANTS),
     seed=r"\d+",
     scan=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    case="|".join(CASES),
 
 
 def recipe_keys(model, **changed):

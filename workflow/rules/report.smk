@@ -239,6 +239,12 @@ rule report:
         networks=expand("<results>/figures/network-{model}.svg", model=TRAINED),
         curves=expand("<results>/figures/curves-{model}.png", model=TRAINED),
         overlays=expand("<results>/figures/overlays-{model}.png", model=MODELS),
+        cases=expand(
+            "<results>/figures/cases/{model}/{case}-{picture}.png",
+            model=MODELS,
+            case=CASES,
+            picture=PICTURES[:3],
+        ),
         provenance=expand(
             "<results>/models/{model}/fold-{fold}/provenance.json",
             model=TRAINED,
