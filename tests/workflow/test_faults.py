@@ -5,9 +5,7 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from ichflow import ctich
-from support import ROOT
 
 
 @pytest.fixture
@@ -125,20 +123,3 @@ def test_a_model_of_another_dataset_predicts_without_training(finished, fresh):
     metrics = pq.read_table(fresh.path("results/external/metrics.parquet")).to_pylist()
     assert {row["part"] for row in metrics} == {"test"}
     assert "given" in fresh.path("results/external/report.html").read_text()
-
-
-def test_the_slurm_profile_plans_the_default_run(fresh):
-    printed = fresh.snakemake("--dry-run", "--workflow-profile", "none", "--profile", str(ROOT / "slurm"))
-    assert "Train unet-small" in printed
-    profile = yaml.safe_load((ROOT / "slurm/profile.yaml").read_text())
-    assert profile["retries"]
-    gpu_job = profile["set-resources"]["train_fold"]
-    assert (gpu_job["slurm_partition"], gpu_job["gpu"]) == ("gpu", 1)
-    for asked in profile["set-resources"].values():
-        assert {"mem_mb", "runtime"} <= set(asked)
-    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    jobs = {
-        block.split(":")[0] for block in rules.split("\nrule ")[1:] if "    script:" in block or "    shell:" in block
-    }
-    assert set(profile["set-resources"]) == jobs
-    assert set(profile["set-threads"]) <= jobs

@@ -1,0 +1,74 @@
+"""What the jobs of a cluster ask for, without a cluster."""
+
+import re
+
+import pytest
+import yaml
+import yte
+from support import ROOT
+
+SITE = {
+    "every_job": {"slurm_partition": "light", "constraint": "fast"},
+    "gpu_job": {"slurm_partition": "big", "gpu": 2},
+}
+GPU_RULES = {"train_fold", "ablate_variant", "benchmark_training"}
+
+
+@pytest.fixture
+def profile(tmp_path, monkeypatch):
+    """Return the profile as Snakemake reads it, of a cluster with names of its own."""
+    site = tmp_path / "site.yaml"
+    site.write_text(yaml.safe_dump(SITE | {"options": {"precommand": "module load cuda"}}))
+    monkeypatch.setenv("ICHFLOW_SITE", str(site))
+    with (ROOT / "slurm/profile.yaml").open() as file:
+        return yte.process_yaml(file, require_use_yte=True)
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    """Return the text of every rule that runs something, by name."""
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    rules = {block.split(":")[0]: block for block in text.split("\nrule ")[1:]}
+    return {name: block for name, block in rules.items() if "    script:" in block or "    shell:" in block}
+
+
+def test_it_plans_the_default_run(fresh, monkeypatch):
+    monkeypatch.setenv("ICHFLOW_SITE", str(ROOT / "slurm/site.yaml"))
+    printed = fresh.snakemake("--dry-run", "--profile", str(ROOT / "slurm"))
+    assert "Train unet-small" in printed
+    assert "Group job slices" in printed
+
+
+def test_all_that_differs_by_cluster_is_in_the_site_file(profile):
+    assert profile["precommand"] == "module load cuda"
+    assert profile["default-resources"]["constraint"] == "fast"
+    asked = profile["set-resources"]
+    assert {
+        rule for rule, keys in asked.items() if keys.get("slurm_partition") == "big" and keys["gpu"] == 2
+    } == GPU_RULES
+    partitions = {keys["slurm_partition"] for keys in asked.values() if "slurm_partition" in keys}
+    assert partitions == {"big"}
+    assert profile["default-resources"]["slurm_partition"] == "light"
+
+
+def test_each_attempt_asks_for_more_memory_and_time(profile):
+    assert profile["retries"]
+    asked = [profile["default-resources"], *profile["set-resources"].values()]
+    grown = [value for keys in asked for key, value in keys.items() if key in ("mem_mb", "runtime")]
+    assert len(grown) > len(asked)
+    for value in grown:
+        assert re.fullmatch(r"\d+ \* attempt", value)
+
+
+def test_it_names_rules_that_there_are(profile, jobs):
+    for part in ("groups", "set-resources", "set-threads"):
+        assert set(profile[part]) <= set(jobs), part
+    assert set(profile["groups"].values()) == set(profile["group-components"])
+
+
+def test_patients_share_jobs_and_take_turns(profile, jobs):
+    of_one_patient = {name for name, block in jobs.items() if re.search(r"{patient}\.log", block)}
+    assert {"verify_patient", "predict_patient"} <= of_one_patient
+    assert of_one_patient <= set(profile["groups"])
+    assert profile["default-resources"]["turn"] == profile["resources"]["turn"] == 1
+    assert profile["set-resource-scopes"] == {"turn": "local"}
