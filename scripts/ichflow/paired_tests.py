@@ -192,9 +192,8 @@ def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
         "n": positive.size,
         "family": "AUROC, model against model",
     }
-    reason = _auroc_obstacle(positive, scores)
     owner = np.unique(table["patient"].to_numpy(str), return_inverse=True)[1]
-    if reason:
+    if reason := _auroc_obstacle(positive, scores, owner):
         return outcome.refused(about, [test], reason)[0]
     found = roc.compare(scores, positive, owner)
     if not found.variance > 0:
@@ -221,9 +220,10 @@ def _scores(part: Part, level: str, model: str, other: str) -> pd.DataFrame:
     return ours.merge(theirs, on=keys, how="left", suffixes=("", "_of_other"))
 
 
-def _auroc_obstacle(positive: NDArray[np.bool_], scores: Floats) -> str:
-    if positive.sum() < 2 or (~positive).sum() < 2:
-        return f"2 with hemorrhage and 2 without are needed, found {positive.sum()} and {(~positive).sum()}"
+def _auroc_obstacle(positive: NDArray[np.bool_], scores: Floats, owner: NDArray[np.intp]) -> str:
+    with_positive, with_negative = (np.unique(owner[chosen]).size for chosen in (positive, ~positive))
+    if with_positive < 2 or with_negative < 2:
+        return f"2 patients of each kind or more are needed, found {with_positive} and {with_negative}"
     if not np.isfinite(scores).all():
         return f"{int((~np.isfinite(scores)).any(axis=0).sum())} of {positive.size} lack the score of one of the models"
     return "both models have the same scores" if (scores[0] == scores[1]).all() else ""
