@@ -1,10 +1,10 @@
-"""figure_results: Dice by model, reliability of probabilities, predicted areas by group."""
+"""figure_results: Dice by model, reliability, predicted areas by group, agreement, differences of models."""
 
 from ichflow.job import logged
 
 with logged(snakemake.log[0]):
     import pandas as pd
-    from ichflow import figures, report, samples
+    from ichflow import figures, figures_statistics, report, samples
     from ichflow.recipes import BASELINES
 
     metrics, params = pd.read_parquet(snakemake.input.metrics), snakemake.params
@@ -15,3 +15,6 @@ with logged(snakemake.log[0]):
     for model in params.models or BASELINES:
         groups |= samples.areas_by_group(metrics, model, n=params.sample, seed=params.seed)
     figures.boxplots(groups, snakemake.output.areas)
+    agreement, tests = (report.read_results(snakemake.input[name]) for name in ("agreement", "tests"))
+    figures_statistics.bland_altman(metrics, agreement, snakemake.output.agreement, models=models)
+    figures_statistics.differences(tests, snakemake.output.differences)

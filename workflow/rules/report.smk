@@ -119,10 +119,12 @@ rule figure_overlays:
 
 
 rule figure_results:
-    """Dice by model, the reliability of probabilities, and the predicted areas of each group."""
+    """Dice by model, reliability, predicted areas by group, agreement of volumes, and differences of models."""
     input:
         metrics="<results>/metrics.parquet",
         calibration=rules.statistics.output.calibration,
+        agreement=rules.statistics.output.agreement,
+        tests=rules.statistics.output.tests,
     output:
         dice=report(
             "<results>/figures/dice.png",
@@ -142,6 +144,18 @@ rule figure_results:
             category="Tests",
             labels={"figure": "Predicted areas"},
         ),
+        agreement=report(
+            "<results>/figures/agreement.png",
+            caption="../report/bland_altman.rst",
+            category="Results",
+            labels={"figure": "Agreement of volumes"},
+        ),
+        differences=report(
+            "<results>/figures/differences.png",
+            caption="../report/differences.rst",
+            category="Results",
+            labels={"figure": "Models against each other"},
+        ),
     log:
         "<logs>/figure_results.log",
     conda:
@@ -152,7 +166,7 @@ rule figure_results:
         sample=lookup(within=config, dpath="statistics/sample"),
         seed=lookup(within=config, dpath="statistics/seed"),
     message:
-        "Draw Dice, reliability and areas"
+        "Draw Dice, reliability, areas, agreement and differences"
     script:
         "../../scripts/figure_results.py"
 
