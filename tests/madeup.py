@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from ichflow import lesionwise
 from ichflow.dataset import LABELS, SUBTYPES
 
 
@@ -23,6 +24,13 @@ def overlap(true: int, predicted: int, common: int, pixels: int) -> dict[str, fl
         "has_hemorrhage": true > 0,
         "true_ml": true / 100,
         "predicted_ml": predicted / 100,
+        "relative_volume_difference": np.nan if nothing_there else (predicted - true) / true,
+        "nsd": np.nan if nothing_there else common / max(true, predicted),
+        "hd95_mm": np.nan if nothing_there or not predicted else 5.0,
+        "assd_mm": np.nan if nothing_there or not predicted else 2.0,
+        "boundary": float(true + predicted),
+        "boundary_near": float(common),
+        **{name: int(true > 0) if name.startswith("true") else int(common > 0) for name in lesionwise.COUNTS},
     }
 
 
