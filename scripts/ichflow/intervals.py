@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 RESAMPLES = 10_000
 
-_AT_ONCE = 2**23  # numbers of one block of resamples, 64 MiB
+_AT_ONCE = 2**20  # numbers of one block of resamples, 8 MiB: what a cache holds
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,13 @@ def of_subgroups(subgroups: pd.DataFrame) -> list[Table]:
     """
     rows = _records(subgroups)
     found = {by: [row for row in rows if row["by"] == by] for by in BY}
-    return [_table(BY[by], chosen, grouped=True) for by, chosen in found.items() if chosen]
+    return [_table(BY[by] + _silence(chosen), chosen, grouped=True) for by, chosen in found.items() if chosen]
+
+
+def _silence(rows: list[dict[str, Any]]) -> str:
+    """Say why some groups have their n alone."""
+    silent = any(row["reason"] for row in rows)
+    return " Of groups with too few patients to speak, only n is told." if silent else ""
 
 
 def of_thresholds(thresholds: pd.DataFrame) -> Table:

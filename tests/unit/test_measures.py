@@ -253,6 +253,8 @@ def test_a_small_group_has_its_n_and_no_number():
     assert silent.loc[small, "reason"].str.contains("too few to speak").all()
     assert silent["n_patients"].equals(loud["n_patients"])
     pd.testing.assert_frame_equal(silent[~small], loud[~small])
+    captions = [table.caption for table in measure_tables.of_subgroups(silent.reset_index())]
+    assert all("too few patients to speak" in caption for caption in captions)
 
 
 def test_only_test_rows_enter():
