@@ -265,7 +265,7 @@ def test_the_numbers_of_the_study_stand_beside_those_of_the_run() -> None:
 def test_every_place_that_the_page_of_the_study_names_is_there() -> None:
     titles = set(report.SECTIONS.values())
     for named in re.findall(r"\| sections? ([^|]*?)(?:, row [^|]*|, tests over slices)? \|", STUDY):
-        assert set(named.split(", ")) <= titles, named
+        assert {name for name in named.split(", ") if "`" not in name} <= titles, named
     for key in re.findall(r"`recipes\.([\w-]+)`", STUDY):
         assert key in PHANTOM["recipes"]
 
