@@ -120,17 +120,27 @@ def of_subgroups(subgroups: pd.DataFrame) -> list[Table]:
     Returns
     -------
     list of Table
-        One for each of :data:`BY` that has rows.
+        One for each of :data:`BY` that has rows. What is silent, since too few patients are behind it, is left out,
+        and groups of which nothing is said are named in the caption.
     """
     rows = _records(subgroups)
     found = {by: [row for row in rows if row["by"] == by] for by in BY}
-    return [_table(BY[by] + _silence(chosen), chosen, grouped=True) for by, chosen in found.items() if chosen]
+    return [_of_groups(BY[by], chosen) for by, chosen in found.items() if chosen]
 
 
-def _silence(rows: list[dict[str, Any]]) -> str:
-    """Say why some groups have their n alone."""
-    silent = any(row["reason"] for row in rows)
-    return " Of groups with too few patients to speak, only n is told." if silent else ""
+def _of_groups(caption: str, rows: list[dict[str, Any]]) -> Table:
+    speaking = [row for row in rows if not row["reason"]]
+    heard = {row["group"] for row in speaking}
+    silent: dict[str, int] = {}
+    for row in rows:
+        if row["group"] not in heard:
+            silent[_group(row)] = max(silent.get(_group(row), 0), int(row["n_patients"]))
+    named = ", ".join(f"{group} ({number})" for group, number in silent.items())
+    return _table(f"{caption} Too few patients to speak: {named}." if silent else caption, speaking, grouped=True)
+
+
+def _group(row: Mapping[str, Any]) -> str:
+    return str(NAMES.get(row["group"], row["group"]))
 
 
 def of_thresholds(thresholds: pd.DataFrame) -> Table:
@@ -173,7 +183,7 @@ def _table(caption: str, rows: list[dict[str, Any]], *, grouped: bool) -> Table:
 
 
 def _line(row: Mapping[str, Any], *, grouped: bool) -> list[Cell]:
-    group, label = str(NAMES.get(row["group"], row["group"])), LABELS[row["measure"]]
+    group, label = _group(row), LABELS[row["measure"]]
     cells = [Cell(group, group)] if grouped else []
     cells += [Cell(label, label), Cell(row["model"], row["model"])]
     for level in LEVELS:

@@ -9,7 +9,18 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from ichflow import characteristics, checklists, facts, measure_tables, prose, provenance, report, study, tables
+from ichflow import (
+    characteristics,
+    checklists,
+    facts,
+    measure_tables,
+    prose,
+    provenance,
+    report,
+    statistics_tables,
+    study,
+    tables,
+)
 from ichflow.files import read_json, sha256, write_text
 from ichflow.provenance import Code
 from ichflow.report import Page, Picture, Section, Table
@@ -29,8 +40,10 @@ class Sources:
     ----------
     methods, checklists, study
         Texts: a template, the guidelines, and the page about the original study.
-    dataset, inventory, splits, summary, measures, subgroups, tests
+    dataset, inventory, splits, summary, measures, subgroups, tests, agreement, power, assumptions
         Tables as CSV.
+    results
+        The results in sentences, as Markdown.
     metrics
         All metrics, of which the checksum is told.
     samples, bone, augmentation, areas, dice, reliability, rules
@@ -54,6 +67,10 @@ class Sources:
     measures: str
     subgroups: str
     tests: str
+    agreement: str
+    power: str
+    assumptions: str
+    results: str
     samples: str
     bone: str
     augmentation: str
@@ -172,6 +189,7 @@ def assemble(sources: Sources, run: Run, config_file: str) -> Page:
         _measures(sources),
         _thresholds(sources),
         report.section("subgroups", tables=measure_tables.of_subgroups(report.read_results(sources.subgroups))),
+        report.section("claims", body=prose.html(prose.read(sources.results))),
         _statistics(sources, tests),
         report.section("methods", text=[METHODS_NOTE], body=prose.html(run.methods)),
         report.section(
@@ -312,7 +330,12 @@ def _statistics(sources: Sources, tests: pd.DataFrame) -> Section:
     return report.section(
         "statistics",
         text=report.STATISTICS_NOTES,
-        tables=report.tables_of_tests(tests),
+        tables=[
+            *report.tables_of_tests(tests),
+            statistics_tables.of_agreement(report.read_results(sources.agreement)),
+            statistics_tables.of_power(report.read_results(sources.power)),
+            statistics_tables.of_assumptions(report.read_results(sources.assumptions)),
+        ],
         pictures=[
             report.picture(sources.areas, "Predicted area by group, over slices as in the study and over patients")
         ],

@@ -34,6 +34,7 @@ SECTIONS = {
     "measures": "All measures",
     "thresholds": "Thresholds",
     "subgroups": "Subgroups",
+    "claims": "Results in words",
     "statistics": "Statistics",
     "methods": "Methods",
     "workflow": "Workflow",
@@ -73,7 +74,7 @@ STATISTICS_NOTES = (
     "Tests over slices are shown because the original study made them. Slices of one patient resemble each other, so "
     "such a test counts the same evidence several times (pseudoreplication) and its p is too small; the test over "
     "patients beside it is the one to read.",
-    "p (Holm) is adjusted for the number of tests in a family; results.md beside the tables names the families.",
+    "p (Holm) is adjusted for the number of tests in a family; the section above names the families.",
 )
 
 LIMITS = (

@@ -6,8 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from ichflow import report
+from ichflow import outcome, report
 from ichflow.report import Cell, Column, Table
+
+TESTS = {"Student's t-test": "t = −2.266, p = 0.036", "one-way ANOVA": "F = 3.503, p = 0.053"}
+"""What the study reports of a test."""
 
 CAPTION = "Numbers of the study, and the same of this run. Parts are those of the first fold."
 
@@ -20,7 +23,7 @@ def compared(facts: Mapping[str, Any], tests: pd.DataFrame) -> Table:
     facts
         As :func:`ichflow.facts.gather` makes them.
     tests
-        The table of tests; those over slices are used.
+        The table of tests; those made as in the study are used.
     """
     counts, trained = facts["counts"], list(facts["recipes"])
     results = facts["results"]
@@ -38,11 +41,7 @@ def compared(facts: Mapping[str, Any], tests: pd.DataFrame) -> Table:
     for model in results:
         rows.append((f"pixel accuracy, {model}", "0.9995", report.format_number(float(results[model]["accuracy"]))))
         rows.append((f"mean Dice of patients, {model}", report.NOTHING, report.interval_of(results[model], "dice")))
-    for model in trained:
-        rows.append(
-            (f"t-test over slices, {model}", "t = −2.266, p = 0.036", _tested(tests, model, "Student's t-test"))
-        )
-        rows.append((f"ANOVA over slices, {model}", "F = 3.503, p = 0.053", _tested(tests, model, "one-way ANOVA")))
+    rows += [row for model in trained for row in _tested(tests, model)]
     columns = [Column(name, False) for name in ("quantity", "study", "this run")]
     return Table(CAPTION, columns, [[Cell(text, text) for text in row] for row in rows])
 
@@ -51,7 +50,14 @@ def _steps(counts: Mapping[str, Any], batch: int) -> int:
     return math.ceil(counts["train slices"] / batch)
 
 
-def _tested(tests: pd.DataFrame, model: str, test: str) -> str:
-    chosen = (tests["unit"] == "slice") & (tests["model"] == model) & (tests["test"] == test)
-    rows: Any = tests[chosen.to_numpy(bool)]
-    return "; ".join(report.told_test(row) for row in rows.to_dict("records")) or report.NOTHING
+def _tested(tests: pd.DataFrame, model: str) -> list[tuple[str, str, str]]:
+    chosen: Any = tests[((tests["analysis"] == outcome.STUDY) & (tests["model"] == model)).to_numpy(bool)]
+    return [
+        (f"{row['test']} over slices, {_groups(row)}, {model}", TESTS[row["test"]], report.told_test(row))
+        for row in chosen.to_dict("records")
+        if row["test"] in TESTS
+    ]
+
+
+def _groups(row: Mapping[str, Any]) -> str:
+    return row["comparison"].split(", ", 1)[-1]  # the quantity, which comes first, is the same for all

@@ -174,7 +174,8 @@ def test_snakemake_report_needs_no_network_and_says_what_it_is_not_for(snakemake
 
 def test_snakemake_report_has_every_figure_and_table_with_caption_category_and_labels(finished, snakemake_report):
     _, results, categories = snakemake_report
-    looked_at = [path for folder in ("figures", "statistics") for path in finished.result(folder).iterdir()]
+    looked_at = [path for folder in ("figures", "statistics") for path in finished.result(folder).rglob("*")]
+    looked_at = [path for path in looked_at if path.is_file()]
     looked_at += [finished.result(name) for name in ("report.html", "methods.md", "checklist.csv", "config.yaml")]
     looked_at += [finished.result(name) for name in ("inventory.html", "inventory.csv", "splits.csv")]
     assert {str(path.relative_to(finished.folder)) for path in looked_at} <= set(results)
