@@ -26,6 +26,7 @@ from ichflow.shards import Shard, ShardInfo
 
 CALL = "showCase"  # the function of the page that a case is handed to
 MOST_BYTES = 3_000_000  # of one patient's file
+MOST_VOXELS = 5_000_000  # more than that many never fit
 HU_STEP = 2
 
 _STEP = 8  # sizes of a grid are multiples of it
@@ -56,46 +57,50 @@ def write(
     if not len(shard.hu):
         write_text(path, _script({"patient": shard.info.patient, "setAside": shard.info.set_aside}))
         return
-    predicted = _baselines(shard, threshold_hu) | {
-        model: shard.info.grid.labels(_marked(mask), shard.info.size) for model, mask in masks.items()
-    }
-    size = shard.info.size
-    while len(script := _script(_case(shard, predicted, size))) > most_bytes and size > _STEP:
-        smaller = size * math.sqrt(most_bytes / len(script))
-        size = max(min(int(smaller), size - 1) // _STEP * _STEP, _STEP)
+    size = min(shard.info.size, _multiple(math.sqrt(MOST_VOXELS / len(shard.hu))))
+    while len(script := _script(_case(shard, masks, threshold_hu, size))) > most_bytes and size > _STEP:
+        size = _multiple(min(size * math.sqrt(most_bytes / len(script)), size - 1))
     write_text(path, script)
 
 
-def _marked(mask: str | Path) -> NDArray[np.uint8]:
-    return (volume.read(mask).stored() > 0).astype(np.uint8)
-
-
-def _baselines(shard: Shard, threshold_hu: Sequence[float]) -> dict[str, NDArray[np.uint8]]:
-    low, high = threshold_hu
-    pixel_mm = shard.info.grid.pixel_area_mm2(shard.info.size) ** 0.5
-    found = {
-        name: baselines.probabilities(name, shard.hu, hu_range=(low, high), pixel_mm=pixel_mm) for name in BASELINES
-    }
-    return {name: (each >= baselines.CUT).astype(np.uint8) for name, each in found.items()}
+def _multiple(size: float) -> int:
+    return max(int(size) // _STEP * _STEP, _STEP)
 
 
 def _script(case: Mapping[str, Any]) -> str:
     return f"{CALL}({json.dumps(case)});\n"
 
 
-def _case(shard: Shard, predicted: Mapping[str, NDArray[np.uint8]], size: int) -> dict[str, Any]:
+def _case(shard: Shard, masks: Mapping[str, str | Path], threshold_hu: Sequence[float], size: int) -> dict[str, Any]:
     """Make what the page gets: see ``workflow/report/browser.js``, which reads it."""
     info = shard.info
-    slices, rows, columns = info.geometry.display_shape
+    predictions = {name: _baseline(name, shard, threshold_hu, size) for name in BASELINES}
+    predictions |= {model: info.grid.labels(_marked(mask), size) for model, mask in masks.items()}
     return {
         "patient": info.patient,
         "size": size,
-        "native": [slices, rows, columns],
+        "native": info.geometry.display_shape,
         "header": _text(_header(info, size)),
         "scan": _packed(_byte_planes(resize_area(shard.hu, size))),
         "truth": _packed(shrink_labels((shard.mask > 0).astype(np.uint8), size).tobytes()),
-        "predictions": {model: _packed(shrink_labels(mask, size).tobytes()) for model, mask in predicted.items()},
+        "predictions": {model: _packed(mask.tobytes()) for model, mask in predictions.items()},
     }
+
+
+def _marked(mask: str | Path) -> NDArray[np.uint8]:
+    return (volume.read(mask).stored() > 0).astype(np.uint8)
+
+
+def _baseline(name: str, shard: Shard, threshold_hu: Sequence[float], size: int) -> NDArray[np.uint8]:
+    """Predict slice by slice, for a scan may have many."""
+    low, high = threshold_hu
+    pixel_mm = shard.info.grid.pixel_area_mm2(shard.info.size) ** 0.5
+    small = np.empty((len(shard.hu), size, size), np.uint8)
+    for place in range(len(shard.hu)):
+        plane = shard.hu[place : place + 1]
+        found = baselines.probabilities(name, plane, hu_range=(low, high), pixel_mm=pixel_mm) >= baselines.CUT
+        small[place] = shrink_labels(found.astype(np.uint8), size)[0]
+    return small
 
 
 def _header(info: ShardInfo, size: int) -> bytes:

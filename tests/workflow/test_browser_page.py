@@ -185,11 +185,10 @@ def test_the_next_patient_and_another_model_come_by_key(opened):
     page = opened()
     first, second = column(page, 1)[:2]
     assert f"Patient {first} " in told(page)
-    page.keyboard.press("j")
+    for key in "jkjm":  # faster than anything can be drawn
+        page.keyboard.press(key)
     expect(page.locator("#shown")).to_contain_text(f"Patient {second} ", timeout=PATIENCE_MS)
     expect(page.locator("#title")).to_have_text(f"Patient {second}")
-    assert "unet-small" in page.locator("#facts").inner_text()
-    page.keyboard.press("m")
     assert "null" in page.locator("#facts").inner_text()
     assert set(numbers(column(page, 6))) == {0.0}
 

@@ -219,7 +219,7 @@ async function startViewer() {
   const options = {
     logLevel: "error", isRadiologicalConvention: true, sagittalNoseLeft: true, dragAndDropEnabled: false, dragMode: 3,
     viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "", isColorbar: false, loadingText: "",
-    fontColor: [1, 1, 1, 1], crosshairColor: [0.8, 0.47, 0.65, 0.8], crosshairGap: 12, showAllOrientationMarkers: true,
+    fontColor: [1, 1, 1, 1], crosshairColor: [0.8, 0.47, 0.65, 0.8], crosshairWidthUnit: "mm", crosshairWidth: 0.6, crosshairGap: 8, showAllOrientationMarkers: true,
   };
   if (!document.createElement("canvas").getContext("webgl2")) {
     throw new Error("This browser offers no WebGL2, which the pictures need: switch on hardware acceleration or take another browser.\nThe list works without it.");
@@ -237,7 +237,7 @@ async function startViewer() {
   takeView(state.view);
 }
 
-async function drawCase(content) {
+async function drawCase(content, masks) {
   const header = fromText(content.header), scan = nifti(header, interleaved(await unpacked(content.scan)));
   const voxels = content.native[0] * content.size ** 2;
   const empty = nifti(overlayHeader(header), new Uint8Array(voxels));
@@ -246,6 +246,9 @@ async function drawCase(content) {
     await view.loadFromArrayBuffer(scan.slice(0), "scan.nii");
     await view.loadFromArrayBuffer(empty.slice(0), "overlay.nii");
   }
+  if (chosen.patient !== content.patient) { return; } // somebody else was chosen meanwhile
+  Object.assign(chosen, { masks, slices: masks.slices });
+  $("#slice input").max = masks.slices;
   planes.volumes[1].opacity = 0.5;
   for (const view of [planes, rendering]) { view.volumes[1].setColormapLabel(LABELS); }
   rendering.volumes[0].colormap = "skull";
@@ -285,14 +288,16 @@ function moveSlice(by) {
 }
 
 function tellSlice(location) {
+  if (!chosen.masks) { return; }
   chosen.slice = Math.min(Math.floor(planes.scene.crosshairPos[2] * chosen.slices), chosen.slices - 1) + 1;
   $("#slice input").value = chosen.slice;
   const [name, level, width] = WINDOWS[state.window], hu = location.values[0].value;
   $("#shown").textContent = `Patient ${chosen.patient} · slice ${chosen.slice} of ${chosen.slices} · ${name} window, ` +
-    `level ${level}, width ${width} HU · ${Math.round(hu)} HU at the cross · R: the patient's right`;
+    `level ${level}, width ${width} HU · ${Math.round(hu)} HU at the cross · R: the patient's right${chosen.masks.drawn}`;
 }
 
 function drawWindow() {
+  if (!chosen.masks) { return; }
   const [, level, width] = WINDOWS[state.window];
   Object.assign(planes.volumes[0], { cal_min: level - width / 2, cal_max: level + width / 2 });
   planes.updateGLVolume();
@@ -300,7 +305,7 @@ function drawWindow() {
 }
 
 function drawOverlay() {
-  if (!chosen.masks || !planes) { return; }
+  if (!chosen.masks) { return; }
   const { truth, predictions } = chosen.masks, predicted = predictions[filters.model.value];
   const overlay = new Uint8Array(truth.length);
   for (let place = 0; place < overlay.length; place++) {
@@ -334,7 +339,7 @@ function turn(azimuth, elevation) {
 
 // ---------------------------------------------------------------- case
 
-let started = null;
+let started = null, drawing = Promise.resolve();
 
 async function showPatient(patient) {
   const index = DATA.patients.findIndex((entry) => entry[0] === patient);
@@ -343,24 +348,27 @@ async function showPatient(patient) {
   markCurrent();
   showFacts();
   say("");
+  $("#shown").textContent = "";
   $("#viewer").setAttribute("aria-busy", "true");
   try {
     const content = await readCase(patient);
     if (content.setAside) { $("#viewer").hidden = true; return; }
-    const masks = { size: content.size, slices: content.native[0], truth: await unpacked(content.truth), predictions: {} };
+    const { size } = content, [slices, rows, columns] = content.native;
+    const drawn = size < Math.max(rows, columns) ? ` · drawn at ${size} × ${size}, the scan has ${columns} × ${rows}` : "";
+    const masks = { size, slices, drawn, truth: await unpacked(content.truth), predictions: {} };
     for (const [model, mask] of Object.entries(content.predictions)) { masks.predictions[model] = await unpacked(mask); }
-    if (chosen.patient !== patient) { return; } // someone was faster
+    if (chosen.patient !== patient) { return; }
     $("#viewer").hidden = false;
     started = started || startViewer();
     await started;
-    Object.assign(chosen, { masks, slices: masks.slices });
-    $("#slice input").max = masks.slices;
-    await drawCase(content);
+    // One after another, and only who is still wanted
+    drawing = drawing.catch(() => {}).then(() => chosen.patient === patient && drawCase(content, masks));
+    await drawing;
   } catch (error) {
     $("#viewer").hidden = true;
     say(error.message);
   } finally {
-    $("#viewer").removeAttribute("aria-busy");
+    if (chosen.patient === patient) { $("#viewer").removeAttribute("aria-busy"); }
   }
 }
 
