@@ -99,16 +99,16 @@ def _repeat(image, slices):
 
 
 def measured(folder, model, threads):
-    """Draw in a process of its own; return its seconds and megabytes."""
+    """Draw in a process of its own; return its seconds, its seconds of computing and its megabytes."""
     given = {"scripts": str(ROOT / "scripts"), "folder": str(folder), "model": str(model), "name": MODEL}
-    started = time.perf_counter()
-    ran = subprocess.run(
-        [sys.executable, "-c", DRAW.format(threads=threads, **given)], capture_output=True, text=True, check=False
-    )
-    took = time.perf_counter() - started
+    command = [sys.executable, "-c", DRAW.format(threads=threads, **given)]
+    before, started = os.times(), time.perf_counter()
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    took, after = time.perf_counter() - started, os.times()
     if ran.returncode:
         sys.exit(ran.stderr)
-    return took, float(ran.stdout.split()[0]) / 1024
+    computed = after.children_user + after.children_system - before.children_user - before.children_system
+    return took, computed, float(ran.stdout.split()[0]) / 1024
 
 
 def main():
@@ -133,9 +133,12 @@ def main():
             folder = Path(name, str(place))
             folder.mkdir()
             shape = patient(folder, size, slices, max(config["slice"]["size"], recipe["size"]))
-            took, megabytes = measured(folder, model, given.threads)
+            took, computed, megabytes = measured(folder, model, given.threads)
             voxels = " x ".join(str(length) for length in (*shape[1:], shape[0]))
-            print(f"{voxels}: {took:.1f} s, {megabytes:.0f} MB at most, {given.recipe}, {os.cpu_count()} cores")
+            print(
+                f"{voxels}: {took:.1f} s ({computed:.1f} s of one core), {megabytes:.0f} MB at most, "
+                f"{given.recipe}, {os.cpu_count()} cores"
+            )
 
 
 if __name__ == "__main__":
