@@ -11,7 +11,7 @@ It asks the model as prediction does, with its neighbors, mirror images and fold
 explained and no gradient is needed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -25,7 +25,7 @@ HEAD_HU = -300
 HEAD_SHARE = 0.2  # of a patch; one with less of the head shows air
 MARKED = 0.5  # of the highest gain: from here on a place is marked
 
-Score = Callable[[NDArray[np.int16]], float]
+Scores = Callable[[Sequence[NDArray[np.int16]]], NDArray[np.float64]]
 Map = NDArray[np.float32]
 Patch = tuple[slice, slice]
 
@@ -54,7 +54,7 @@ class Attention:
     marked: NDArray[np.bool_]
 
 
-def explain(planes: NDArray[np.int16], score: Score) -> Attention:
+def explain(planes: NDArray[np.int16], scores: Scores) -> Attention:
     """Show one patch of a slice after another and see how its score rises.
 
     Parameters
@@ -62,21 +62,20 @@ def explain(planes: NDArray[np.int16], score: Score) -> Attention:
     planes
         int16 (slice, size, size), Hounsfield units: the slice, in the middle, and the neighbors that the model sees. A
         place is hidden or shown in all of them.
-    score
-        The model's score of the slice in the middle.
+    scores
+        The model: from stacks like ``planes`` to the score of the slice in the middle of each.
     """
     middle = planes[len(planes) // 2]
     head = without_rest(middle > HEAD_HU)
     covered = np.where(planes > HEAD_HU, _tissue(middle), planes).astype(np.int16)
-    hidden = score(covered)
+    score, hidden = scores([planes, covered])
 
     def gains(patches: list[Patch]) -> Map:
         total, weights = np.zeros(middle.shape, np.float32), np.full(middle.shape, 1e-6, np.float32)
-        for place in patches:
-            shown = covered.copy()
-            shown[:, *place] = planes[:, *place]
+        found = scores([_shown(planes, covered, place) for place in patches]) if patches else ()
+        for place, value in zip(patches, found, strict=True):
             weight = _weight(len(middle[place]))
-            total[place] += weight * (score(shown) - hidden)
+            total[place] += weight * np.float32(value - hidden)
             weights[place] += weight
         return total / weights
 
@@ -85,12 +84,19 @@ def explain(planes: NDArray[np.int16], score: Score) -> Attention:
     gain = np.maximum((large + gains(promising[:MOST_SMALL])) / 2, 0)
     gain[~head] = 0
     marked = (gain >= MARKED * gain.max()) & (gain > 0)
-    return Attention(score(planes), hidden, score(np.where(marked, covered, planes)), gain, marked)
+    without = scores([np.where(marked, covered, planes)])[0]
+    return Attention(float(score), float(hidden), float(without), gain, marked)
+
+
+def _shown(planes: NDArray[np.int16], covered: NDArray[np.int16], place: Patch) -> NDArray[np.int16]:
+    shown = covered.copy()
+    shown[:, *place] = planes[:, *place]
+    return shown
 
 
 def without_rest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Leave out what is thin beside a head, such as the head rest; mask of any square size."""
-    side = max(1, len(mask) // 32)
+    side = 2 * (len(mask) // 64) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
 

@@ -132,7 +132,7 @@ def draw(files: Files, model: str, pictures: Pictures, threads: int) -> None:
     measured = _measured(files.metrics, shard.info.patient, model)
     title = _title(measured)
     mask = shard.info.grid.labels(volume.read(files.mask).stored(), shard.info.size)
-    figures_cases.montage(shard.info.patient, shard.hu, shard.mask, mask, title, pictures.montage)
+    figures_cases.montage(shard.hu, shard.mask, mask, title, pictures.montage)
 
     scores = np.array([row["score"] for row in slices])
     chosen = which_slices(scores, shard.mask_pixels, np.array([row["predicted_px"] for row in slices]))
@@ -210,10 +210,10 @@ def _view(shard: Shard, number: int, note: str) -> SliceView:
 
 def _explained(shard: Shard, numbers: Sequence[int], models: Sequence[str | Path], threads: int) -> list[Explanation]:
     predictors = [inference.Predictor(path, threads) for path in models]
-    score = partial(inference.score, predictors)
+    scores = partial(inference.scores, predictors)
     neighbors = predictors[0].recipe.neighbors
     found: list[Explanation] = []
     for number in numbers:
         planes = shard.hu[windows.neighborhood(len(shard.hu), number - 1, neighbors)]
-        found.append(Explanation(_view(shard, number, ""), attention.explain(planes, score)))
+        found.append(Explanation(_view(shard, number, ""), attention.explain(planes, scores)))
     return found

@@ -64,7 +64,7 @@ def heatmaps(
     for each, view, probability in zip(axes.flat, views, probabilities, strict=False):
         draw_slice(each, view, WINDOW, mask=True, prediction=True)
         _lay(each, probability, HEAT)
-    bar = _bar(figure, HEAT, 0.55, "probability of hemorrhage")
+    bar = _bar(figure, HEAT, 0.5, "probability of hemorrhage")
     bar.axvline(threshold, color="white", linewidth=1.5)
     bar.axvline(threshold, color=INK, linewidth=1.5, linestyle=":")
     bar.text(threshold, 1.15, f"threshold {threshold:.2f}", ha="center", va="bottom", fontsize=7, color=INK)
@@ -94,14 +94,13 @@ def explanations(found: Sequence[Explanation], title: str, path: str | Path) -> 
         if each.attention.marked.any():
             map_axes.contour(each.attention.marked, levels=[0.5], colors="white", linewidths=0.9, linestyles="dashed")
         _scores(numbers, each.attention)
-    _bar(figure, GAIN, 0.55, "gain: by how much the score of the hidden head rises")
+    _bar(figure, GAIN, 0.46, "gain: by how much the score of the hidden head rises")
     marked = Line2D([], [], color="#888888", linestyle="--", label=f"marked: {MARKED:.0%} of the highest gain")
     _legend(figure, [Line2D([], [], color=TRUTH, label="true mask"), marked])
     return save(figure, path)
 
 
 def montage(
-    patient: str,
     hu: NDArray[np.int16],
     truth: NDArray[np.uint8],
     prediction: NDArray[np.uint8],
@@ -127,7 +126,7 @@ def montage(
     shown = thinned((truth > 0).sum(axis=(1, 2)) + (prediction > 0).sum(axis=(1, 2)))
     columns = min(10, max(4, math.ceil(math.sqrt(1.6 * len(shown)))))
     rows = math.ceil(len(shown) / columns)
-    box = _head_box(hu)
+    box = _box(hu, (truth | prediction) > 0)
     tiled = [
         _tiled([_tile(image, box) for image in volume], rows, columns)
         for volume in (
@@ -172,13 +171,13 @@ def thinned(marked: NDArray[np.int64]) -> list[int]:
     return [int(each[marked[each].argmax()] if marked[each].any() else each[len(each) // 2]) for each in stretches]
 
 
-def _head_box(hu: NDArray[np.int16]) -> tuple[slice, slice]:
-    """Return the square around the head, the largest thing there is, the same in all slices."""
+def _box(hu: NDArray[np.int16], marked: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the square around the head, the largest thing there is, and all that is marked; the same in all slices."""
     often = without_rest((hu[:: max(1, len(hu) // 40)] > HEAD_HU).mean(axis=0) > 0.15)
     count, regions, about, _ = cv2.connectedComponentsWithStats(often.astype(np.uint8))
     if count == 1:
         return slice(0, hu.shape[1]), slice(0, hu.shape[2])
-    inside = regions == 1 + about[1:, cv2.CC_STAT_AREA].argmax()
+    inside = (regions == 1 + about[1:, cv2.CC_STAT_AREA].argmax()) | marked.any(axis=0)
     spans = [np.flatnonzero(inside.any(axis=axis))[[0, -1]] for axis in (1, 0)]
     side = min(max(int(last - first) for first, last in spans) + hu.shape[1] // 16, hu.shape[1])
     starts = [int(np.clip((first + last + 1 - side) // 2, 0, hu.shape[1] - side)) for first, last in spans]
@@ -229,7 +228,7 @@ def _lay(axes: Axes, values: Map, name: str) -> None:
 
 def _bar(figure: Figure, name: str, width: float, label: str) -> Axes:
     height = figure.get_figheight()
-    axes = figure.add_axes((0.42, 0.3 / height, width, 0.09 / height))
+    axes = figure.add_axes((0.97 - width, 0.3 / height, width, 0.09 / height))
     figure.colorbar(ScalarMappable(Normalize(0, 1), name), cax=axes, orientation="horizontal")
     axes.set_xlabel(label, fontsize=7.5, labelpad=1)
     axes.tick_params(labelsize=7, pad=1, length=2)

@@ -306,7 +306,7 @@ def assumptions(groups: Groups, base: Row) -> list[Row]:
         return [*rows, ASSUMPTION_COLUMNS | about | {"reason": f"no test: {obstacle}"}]
     with np.errstate(divide="ignore", invalid="ignore"):
         found = pingouin().homoscedasticity(dict(groups.members), center="median").iloc[0]
-    if not np.isfinite(found["pval"]):
+    if not np.isfinite([found["W"], found["pval"]]).all():  # each group lies at one distance from its median
         return [*rows, ASSUMPTION_COLUMNS | about | {"reason": "no test: it is not defined for these values"}]
     number = len(groups.members)
     result = {"statistic_name": "F", "statistic": float(found["W"]), "p": float(found["pval"])}

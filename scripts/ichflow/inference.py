@@ -76,16 +76,15 @@ class Predictor:
         small = grid.resize_area(hu, size)
         for start in range(0, len(small), BATCH):
             places = range(start, min(start + BATCH, len(small)))
-            planes = (small[windows.neighborhood(len(small), place, self.recipe.neighbors)] for place in places)
-            images = np.stack([windows.network_input(plane, self.recipe.windows) for plane in planes])
-            result[start : start + BATCH] = self._of_batch(images)
+            stacks = [small[windows.neighborhood(len(small), place, self.recipe.neighbors)] for place in places]
+            result[start : start + BATCH] = self.of_slices(stacks)
         if not np.isfinite(result).all():
             raise IchflowError(f"{self.path}: the network gives probabilities that are NaN; train it again")
         return result
 
-    def of_slice(self, planes: NDArray[Any]) -> NDArray[np.float32]:
-        """Predict one slice, float32 (size, size), from the Hounsfield units of it and its neighbors at that size."""
-        return self._of_batch(windows.network_input(planes, self.recipe.windows)[None])[0]
+    def of_slices(self, stacks: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """Predict a few slices, float32 (slice, size, size), each from Hounsfield units of it and its neighbors."""
+        return self._of_batch(np.stack([windows.network_input(planes, self.recipe.windows) for planes in stacks]))
 
     def _of_batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         found = self._engine(images)[..., 0]
@@ -115,15 +114,19 @@ def mean_probabilities(predictors: Sequence[Predictor], hu: NDArray[np.int16]) -
     return total / np.float32(len(predictors))
 
 
-def score(predictors: Sequence[Predictor], planes: NDArray[np.int16]) -> float:
-    """Return the score of one slice: its highest probability, averaged over folds.
+def scores(predictors: Sequence[Predictor], stacks: Sequence[NDArray[np.int16]]) -> NDArray[np.float64]:
+    """Return the scores of slices: the highest probability of each, averaged over folds.
 
     Parameters
     ----------
     predictors
-        Models of one size, with as many neighbors as there are planes around the middle one.
-    planes
-        int16 (slice, row, column), square: the slice and its neighbors, see :func:`ichflow.windows.neighborhood`.
+        Models of one size and one number of neighbors.
+    stacks
+        int16 (slice, row, column), square: a slice and its neighbors, see :func:`ichflow.windows.neighborhood`.
     """
-    small = grid.resize_area(planes, predictors[0].recipe.size)
-    return float(np.mean([predictor.of_slice(small) for predictor in predictors], axis=0).max())
+    found: list[NDArray[np.float32]] = []
+    for start in range(0, len(stacks), BATCH):
+        small = [grid.resize_area(planes, predictors[0].recipe.size) for planes in stacks[start : start + BATCH]]
+        mean = np.mean([predictor.of_slices(small) for predictor in predictors], axis=0)
+        found.append(mean.max(axis=(1, 2)))
+    return np.concatenate(found).astype(np.float64)

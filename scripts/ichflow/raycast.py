@@ -120,7 +120,7 @@ def _turned(levels: NDArray[np.uint8], screen: Screen) -> tuple[NDArray[np.uint8
     turned = np.empty((screen.pixels, slices, reach, fields), np.uint8)
     for place, plane in enumerate(levels):
         moved = cv2.warpAffine(plane, turn, (screen.pixels, reach), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        turned[:, place] = moved.transpose(1, 0, 2)
+        turned[:, place] = moved.reshape(reach, screen.pixels, fields).transpose(1, 0, 2)
     return turned, reach
 
 
@@ -133,7 +133,7 @@ def _tilted(plane: NDArray[np.uint8], screen: Screen, reach: int) -> NDArray[np.
     middle = (np.array([reach, slices]) - 1) / 2 - ahead * (length - 1) / 2 - down * (screen.pixels - 1) / 2
     tilt = np.column_stack([ahead, down, middle])
     tilted = cv2.warpAffine(plane, tilt, (length, screen.pixels), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return np.asarray(tilted, np.uint8)
+    return np.asarray(tilted, np.uint8).reshape(screen.pixels, length, -1)
 
 
 def _first(lines: NDArray[np.uint8]) -> Depths:

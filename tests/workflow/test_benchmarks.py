@@ -23,8 +23,12 @@ from support import ROOT
             ["prediction.py", "--filters", "2", "--size", "32", "--slices", "3", "--rounds", "1"],
             ["first slice after", "times keras.predict", "one patient"],
         ),
+        (
+            ["cases.py", "--size", "64", "--large", "64", "70"],
+            ["64 x 64 x 70: ", "MB at most, unet-small"],
+        ),
     ],
-    ids=["stages", "intake", "training", "prediction"],
+    ids=["stages", "intake", "training", "prediction", "cases"],
 )
 def test_a_benchmark_prints_its_figures(arguments, told):
     command = [sys.executable, str(ROOT / "tests/benchmarks" / arguments[0]), *arguments[1:]]

@@ -13,7 +13,7 @@ rule benchmark:
     message:
         "Measure this machine"
     shell:
-        "{{ for part in stages intake prediction; do python {params.folder:q}/$part.py || exit; done; }} 2> {log:q}"
+        "{{ for part in stages intake prediction cases; do python {params.folder:q}/$part.py || exit; done; }} 2> {log:q}"
 
 
 rule benchmark_training:
