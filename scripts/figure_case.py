@@ -3,11 +3,11 @@
 from ichflow.job import logged
 
 with logged(snakemake.log[0]):
-    from ichflow import cases, tables
+    from ichflow import cases
 
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     pictures = cases.Pictures(**dict(snakemake.output.items()))
-    patient = cases.pick(tables.read(given.metrics), wildcards.model, wildcards.case)
+    patient = cases.pick(given.metrics, wildcards.model, wildcards.case)
     if patient is None:
         cases.nothing(f"No test patient of its own for '{wildcards.case}'.", pictures)
     else:

@@ -31,6 +31,7 @@ from ichflow.shards import Shard
 from ichflow.tables import Row
 
 HEATMAPS = 8
+TOLD = ["patient", "model", "part", "dice", "true_ml", "predicted_ml"]  # of the metrics of a patient
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,13 @@ class Pictures:
     montage: str | Path
 
 
-def pick(metrics: Iterable[Row], model: str, which: str) -> str | None:
+def pick(metrics: str | Path, model: str, which: str) -> str | None:
     """Choose the test patient that a report shows.
 
     Parameters
     ----------
     metrics
-        Rows of the metrics table.
+        The table of metrics.
     model
         Whose predictions are shown.
     which
@@ -86,7 +87,8 @@ def pick(metrics: Iterable[Row], model: str, which: str) -> str | None:
     str or None
         The patient; None where there is none, or where another choice shows the same one.
     """
-    test = [row for row in metrics if (row["model"], row["part"], row["level"]) == (model, "test", "patient")]
+    columns = ["patient", "has_hemorrhage", "dice", "predicted_px", "predicted_ml"]
+    test = tables.read(metrics, columns, [("model", "=", model), ("part", "=", "test"), ("level", "=", "patient")])
     if which == "false-alarm":
         alarms = [row for row in test if row["predicted_px"] and not row["has_hemorrhage"]]
         return max(alarms, key=lambda row: (row["predicted_ml"], row["patient"]))["patient"] if alarms else None
@@ -187,8 +189,7 @@ def _kind(true_px: int, predicted_px: int) -> str:
 
 
 def _measured(path: str | Path, patient: str, model: str) -> Row:
-    rows: list[Row] = tables.read(path)
-    return next(row for row in rows if (row["patient"], row["model"], row["level"]) == (patient, model, "patient"))
+    return tables.read(path, TOLD, [("patient", "=", patient), ("model", "=", model), ("level", "=", "patient")])[0]
 
 
 def _title(measured: Row) -> str:

@@ -9,6 +9,7 @@ from ichflow import cases, figures_cases, prediction, shards, tables
 from ichflow.attention import Attention
 from ichflow.cases import Files, Pictures
 from ichflow.figures import SliceView
+from ichflow.metrics import SCHEMA as METRICS
 from ichflow.shards import ShardInfo
 from PIL import Image
 from test_inference import RECIPE, exported
@@ -27,7 +28,19 @@ def metric(patient, dice=None, predicted_ml=0.0, part="test"):
     }
 
 
-def test_cases_are_the_best_the_median_the_worst_and_the_largest_false_alarm():
+@pytest.fixture
+def pick(tmp_path):
+    """Return what is picked of some rows, written as a table."""
+
+    def picked(rows, which):
+        names = {name: METRICS.field(name) for name in metric("001")}
+        tables.write(tmp_path / "metrics.parquet", rows, pa.schema(names.values()))
+        return cases.pick(tmp_path / "metrics.parquet", MODEL, which)
+
+    return picked
+
+
+def test_cases_are_the_best_the_median_the_worst_and_the_largest_false_alarm(pick):
     rows = [metric(f"{n:03d}", dice) for n, dice in enumerate([0.4, 0.9, 0.0, 0.7, 0.6])]
     rows += [
         metric("010", predicted_ml=1.0),
@@ -35,17 +48,17 @@ def test_cases_are_the_best_the_median_the_worst_and_the_largest_false_alarm():
         metric("012", predicted_ml=9, part="train"),
     ]
     rows += [row | {"model": "other", "dice": 1.0, "patient": "020"} for row in rows]
-    found = {which: cases.pick(rows, MODEL, which) for which in ("best", "median", "worst", "false-alarm")}
+    found = {which: pick(rows, which) for which in ("best", "median", "worst", "false-alarm")}
     assert found == {"best": "001", "median": "004", "worst": "002", "false-alarm": "011"}
 
 
-def test_no_patient_is_shown_twice():
+def test_no_patient_is_shown_twice(pick):
     rows = [metric("001", 0.5)]
-    assert [cases.pick(rows, MODEL, which) for which in ("best", "median", "worst")] == ["001", None, None]
+    assert [pick(rows, which) for which in ("best", "median", "worst")] == ["001", None, None]
     rows.append(metric("002", 0.4))
-    assert [cases.pick(rows, MODEL, which) for which in ("best", "median", "worst")] == ["001", None, "002"]
-    assert cases.pick([metric("003")], MODEL, "false-alarm") is None
-    assert cases.pick([], MODEL, "best") is None
+    assert [pick(rows, which) for which in ("best", "median", "worst")] == ["001", None, "002"]
+    assert pick([metric("003")], "false-alarm") is None
+    assert pick([], "best") is None
 
 
 def test_slices_that_matter_are_few_in_order_and_say_why():
