@@ -124,6 +124,19 @@ def test_the_report_is_one_page_without_a_request(finished):
     assert finished.result("methods.md").read_text(encoding="utf-8").startswith("# Methods\n\n## Data\n")
 
 
+PICTURES = ("heatmap", "attention", "rendering", "montage")
+
+
+def test_every_patient_can_be_drawn_and_a_run_draws_some(copied):
+    shown = {path.name for path in copied.result("figures/cases/unet-small").iterdir()}
+    assert shown == {f"{case}-{name}.png" for case in ("best", "median", "worst", "false-alarm") for name in PICTURES}
+    assert not copied.result("cases").exists()
+    assert copied.planned("cases") == {"cases": 1, "draw_case": len(PATIENTS), "total": len(PATIENTS) + 1}
+    copied.snakemake("results/phantom/cases/unet-small/049-rendering.png")
+    made = {path.name for path in copied.result("cases/unet-small").iterdir()}
+    assert made == {f"049-{name}.png" for name in PICTURES}
+
+
 def test_the_model_carries_where_it_comes_from(finished):
     facts = json.loads(finished.result("models/unet-small/fold-0/provenance.json").read_text())
     parts = facts["patients"]
@@ -183,7 +196,7 @@ def test_snakemake_report_has_every_figure_and_table_with_caption_category_and_l
         assert re.sub(r"<[^>]+>|\s", "", about["caption"]), path
         assert "system-message" not in about["caption"], path  # what docutils says of a caption with a fault
         assert about["labels"], path
-    assert {"Dataset", "Training", "Results", "Tests", "Rules", "Report"} <= set(categories)
+    assert {"Dataset", "Training", "Results", "Cases", "Tests", "Rules", "Report"} <= set(categories)
     assert "Other" not in categories  # where Snakemake puts what has no category
     assert {path for part in categories.values() for paths in part.values() for path in paths} == set(results)
 
