@@ -133,7 +133,8 @@ function buildList() {
 
 // The patient that follows in the list as it is sorted and filtered, on whatever page
 function step(by) {
-  const place = list.rows.findIndex((entry) => entry.patient === chosen.patient);
+  const current = fromAddress(); // which is ahead of what is drawn
+  const place = list.rows.findIndex((entry) => entry.patient === current);
   const next = place < 0 ? 0 : place + by;
   if (!list.rows[next]) { return; }
   list.page = Math.floor(next / ROWS_A_PAGE);
