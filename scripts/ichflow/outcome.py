@@ -51,6 +51,10 @@ COLUMNS: dict[str, Any] = {
 """Columns of the table of tests, in order, with what stands in them where a test gives nothing."""
 
 
+ABOUT = ("analysis", "comparison", "unit", "model", "baseline", "test", "groups", "n", "family", "note")
+"""Columns that a test has also where it was not made."""
+
+
 def row(base: Row, **values: Any) -> Row:
     """Make a row; a test without a p, though none was refused, is one that its data do not define."""
     made = COLUMNS | base | values
@@ -58,10 +62,6 @@ def row(base: Row, **values: Any) -> Row:
         nothing = {name: empty for name, empty in COLUMNS.items() if name not in ABOUT}
         made |= nothing | {"reason": "no test: it is not defined for these values"}
     return made
-
-
-ABOUT = ("analysis", "comparison", "unit", "model", "baseline", "test", "groups", "n", "family", "note")
-"""Columns that a test has also where it was not made."""
 
 
 def refused(base: Row, tests: Sequence[str], reason: str) -> list[Row]:

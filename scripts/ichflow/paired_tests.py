@@ -199,13 +199,12 @@ def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
     if not found.variance > 0:
         return outcome.refused(about, [test], "the variance of the difference is 0, or cannot be estimated")[0]
     error = found.variance**0.5
-    z = found.difference / error
     return outcome.row(
         about | _auroc_effect(scores, positive, owner, bootstrap),
         test=test,
         statistic_name="z",
-        statistic=z,
-        p=float(2 * stats.norm.sf(abs(z))),
+        statistic=found.z,
+        p=found.p,
         difference=found.difference,
         ci_low=found.difference - Z * error,
         ci_high=found.difference + Z * error,

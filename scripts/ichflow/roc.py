@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from ichflow.intervals import Floats, ranks
 
@@ -26,6 +27,16 @@ class Comparison:
     second: float
     difference: float
     variance: float
+
+    @property
+    def z(self) -> float:
+        """Difference over its standard error; NaN without one."""
+        return self.difference / self.variance**0.5 if self.variance > 0 else np.nan
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of it."""
+        return float(2 * stats.norm.sf(abs(self.z)))
 
 
 def compare(scores: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp]) -> Comparison:

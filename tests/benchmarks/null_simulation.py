@@ -94,16 +94,12 @@ def ps(generator: np.random.Generator, alike: float, patients: int) -> Iterator[
     truth = np.arange(patients) % 2 == 0
     common = truth + generator.normal(size=patients)
     found = roc.compare(common + generator.normal(size=(2, patients)), truth, np.arange(patients))
-    yield PATIENT, "DeLong's test", float(2 * stats.norm.sf(abs(found.difference) / found.variance**0.5))
+    yield PATIENT, "DeLong's test", found.p
     positive = slices["has_hemorrhage"].to_numpy(bool)
     owner = np.unique(slices["patient"], return_inverse=True)[1]
     shared = generator.normal(size=(2, patients))[:, owner]
     found = roc.compare(positive + shared + generator.normal(size=(2, owner.size)), positive, owner)
-    yield (
-        PATIENT,
-        "Obuchowski's test, all slices",
-        float(2 * stats.norm.sf(abs(found.difference) / found.variance**0.5)),
-    )
+    yield PATIENT, "Obuchowski's test, all slices", found.p
 
 
 def rates(times: int, seed: int = 1, alike: float = 0.5, patients: int = 16) -> pd.DataFrame:
@@ -146,7 +142,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         axes.barh(place, row["rate"], color=colors[row["unit"]], height=0.7)
         axes.annotate(
             f"{row['rate']:.1%}",
-            (row["rate"], place),
+            (max(row["rate"], ALPHA + table["error"].max()), place),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
@@ -158,9 +154,9 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     axes.set_yticks(range(len(table)), table["test"], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, table["rate"].max() * 1.12)
-    axes.set_xlabel("share of p below 0.05 where nothing is different; gray: 5 % within the error of the simulation")
+    axes.set_xlabel("share of p below 0.05 where nothing is different; gray: 5 % within error", fontsize=9)
     for unit, color in colors.items():
-        axes.barh(0, 0, color=color, label=f"n counts {unit}")
+        axes.barh(0, 0, color=color, label=unit)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     tidy(axes)
     axes.grid(visible=False)
