@@ -136,7 +136,8 @@ def _of_groups(caption: str, rows: list[dict[str, Any]]) -> Table:
         if row["group"] not in heard:
             silent[_group(row)] = max(silent.get(_group(row), 0), int(row["n_patients"]))
     named = ", ".join(f"{group} ({number})" for group, number in silent.items())
-    return _table(f"{caption} Too few patients to speak: {named}." if silent else caption, speaking, grouped=True)
+    told = f"{caption} Too few patients to speak: {named}." if silent else caption
+    return _table(told, speaking, grouped=True) if speaking else Table(told, [], [])
 
 
 def _group(row: Mapping[str, Any]) -> str:

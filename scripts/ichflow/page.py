@@ -46,7 +46,7 @@ class Sources:
         The results in sentences, as Markdown.
     metrics
         All metrics, of which the checksum is told.
-    samples, bone, augmentation, areas, dice, reliability, rules
+    samples, bone, augmentation, areas, dice, differences, bland_altman, reliability, thresholds, by_threshold, rules
         Pictures.
     networks, curves, overlays
         Pictures by model.
@@ -76,6 +76,8 @@ class Sources:
     augmentation: str
     areas: str
     dice: str
+    differences: str
+    bland_altman: str
     reliability: str
     thresholds: str
     by_threshold: str
@@ -337,7 +339,9 @@ def _statistics(sources: Sources, tests: pd.DataFrame) -> Section:
             statistics_tables.of_assumptions(report.read_results(sources.assumptions)),
         ],
         pictures=[
-            report.picture(sources.areas, "Predicted area by group, over slices as in the study and over patients")
+            report.picture(sources.differences, "Differences of models over the same patients, with 95 % intervals"),
+            report.picture(sources.bland_altman, "Predicted minus true volume, with bias and limits of agreement"),
+            report.picture(sources.areas, "Predicted area by group, over slices as in the study and over patients"),
         ],
     )
 

@@ -424,7 +424,8 @@ def tables_of_tests(tests: pd.DataFrame) -> list[Table]:
     Returns
     -------
     list of Table
-        Those that have rows. What is noted in a row stands in the caption, and a test that was not made says why.
+        Those that have rows. What is noted in a row stands in the caption; a test that was not made says why in
+        place of its statistic.
     """
     found = [(caption, tests[(tests["analysis"] == name).to_numpy(bool)]) for name, caption in ANALYSES.items()]
     return [_test_table(rows, caption) for caption, rows in found if len(rows)]
@@ -438,7 +439,7 @@ def _test_table(tests: Any, caption: str) -> Table:
     cells = [
         [
             *(cell(row[name]) for name in ("comparison", "model", "test", "groups")),
-            Cell(_statistic(row), _sortable(row["statistic"])),
+            Cell(row["reason"] or _statistic(row), _sortable(row["statistic"])),
             cell(row["p"], p=True),
             cell(row["p_holm"], p=True),
             Cell(format_interval(row["difference"], row["ci_low"], row["ci_high"]), _sortable(row["difference"])),
@@ -446,14 +447,15 @@ def _test_table(tests: Any, caption: str) -> Table:
         ]
         for row in rows
     ]
-    if any(row["reason"] for row in rows):
-        columns.append(Column("remark", False))
-        for line, row in zip(cells, rows, strict=True):
-            line.append(cell(row["reason"]))
     notes = sorted({note for row in rows for note in row["note"].split("; ") if note})
     intervals = sorted({row["ci_of"] for row in rows if row["ci_of"]})
     said = [caption, *([f"difference: {'; '.join(intervals)}"] if intervals else []), *notes]
-    return Table(" ".join(f"{part[0].upper()}{part[1:]}." for part in said), columns, cells)
+    return Table(" ".join(map(_sentence, said)), columns, cells)
+
+
+def _sentence(text: str) -> str:
+    """Make a sentence of a remark; b, which is a statistic, keeps its letter."""
+    return f"{text}." if text.startswith("b ") else f"{text[0].upper()}{text[1:]}."
 
 
 def _sortable(value: Any) -> float | None:

@@ -55,3 +55,6 @@ def test_groups_that_are_too_small_are_named_in_the_caption_alone() -> None:
     (table,) = measure_tables.of_subgroups(pd.DataFrame(rows))
     assert table.caption == "By age. Too few patients to speak: below 18 years (3)."
     assert [[cell.text for cell in line[:3]] for line in table.rows] == [["18 to 64 years", "Dice", "a"]]
+    (silent,) = measure_tables.of_subgroups(pd.DataFrame(rows[2:]))
+    assert "below 18 years (3)" in silent.caption
+    assert not silent.columns

@@ -250,6 +250,8 @@ rule report:
         augmentation=rules.figure_samples.output.augmentation,
         areas=rules.figure_results.output.areas,
         dice=rules.figure_results.output.dice,
+        differences=rules.figure_results.output.differences,
+        bland_altman=rules.figure_results.output.agreement,
         reliability=rules.figure_results.output.reliability,
         thresholds=rules.threshold_statistics.output[0],
         by_threshold=rules.figure_thresholds.output[0],
