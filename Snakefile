@@ -21,6 +21,7 @@ include: "workflow/rules/statistics.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/ablation.smk"
+include: "workflow/rules/preflight.smk"
 
 
 rule all:
