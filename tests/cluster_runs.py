@@ -87,6 +87,12 @@ class ClusterRun(Run):
         rows = [dict(zip(columns, line.split("|"), strict=True)) for line in lines]
         return [row for row in rows if row["workdir"] == str(self.folder) and rule in row["comment"]]
 
+    def running(self, rule):
+        """Return the numbers of this folder's jobs of a rule that are queued or running: accounting knows it later."""
+        lines = command("squeue", "--noheader", "--format=%i|%k|%Z").splitlines()
+        rows = [line.split("|") for line in lines]
+        return [number for number, comment, folder in rows if folder == str(self.folder) and rule in comment]
+
     def hold_training(self, process):
         """Stop the training after an epoch, whatever the speed of this machine; return its process number."""
         wait_until(lambda: any(self.result("resume").glob("*.npz")) or process.poll() is not None, "an epoch")
