@@ -23,6 +23,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/browser.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/ablation.smk"
+include: "workflow/rules/preflight.smk"
 
 
 rule all:

@@ -41,6 +41,18 @@ def test_the_gpu_extra_has_the_same_tensorflow_and_the_onnx_runtime_that_is_test
     assert pins((ROOT / "requirements-gpu.txt").read_text().splitlines()) == expected
 
 
+def test_the_container_has_the_same_pins():
+    """It installs requirements.txt and nothing beside it, on a Python that the conda files have as well."""
+    text = (ROOT / "envs/ichflow.def").read_text()
+    copied = re.search(r"%files\n\s+requirements\.txt (\S+)\n", text)
+    assert copied
+    installed = re.findall(r"(?:pip|apt|apt-get|conda) install (.*)", text)
+    assert installed == [f"--no-cache-dir --requirement {copied[1]}"]
+    python = re.search(r"^From: python:([\d.]+)-", text, flags=re.MULTILINE)
+    for path in (ROOT / "envs").glob("*.yaml"):
+        assert f"python={python[1]}" in yaml.safe_load(path.read_text())["dependencies"]
+
+
 def test_every_conda_file_is_used_and_every_one_used_exists():
     rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     used = set(re.findall(r"envs/(\w+)\.yaml", rules))

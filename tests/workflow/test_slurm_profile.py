@@ -39,6 +39,16 @@ def test_it_plans_the_default_run(fresh, monkeypatch):
     assert "Group job slices" in printed
 
 
+def test_75_patients_are_no_more_than_25_jobs_from_verify_to_statistics(fresh, monkeypatch):
+    monkeypatch.setenv("ICHFLOW_SITE", str(ROOT / "slurm/site.yaml"))
+    fresh.configure(phantom={"patients": 75})
+    printed = fresh.snakemake("statistics", "--dry-run", "--profile", str(ROOT / "slurm"))
+    groups = re.findall(r"^\[.*\] Group job (\w+)", printed, flags=re.MULTILINE)
+    alone = re.findall(r"^Job \d+: (.*)", printed, flags=re.MULTILINE)
+    assert groups.count("slices") == groups.count("metrics") == 5
+    assert sum(group != "phantom" for group in groups) + len(alone) - len(["the phantom's tables"]) == 15
+
+
 def test_all_that_differs_by_cluster_is_in_the_site_file(profile):
     assert profile["precommand"] == "module load cuda"
     assert profile["default-resources"]["constraint"] == "fast"
@@ -67,7 +77,7 @@ def test_it_names_rules_that_there_are(profile, jobs):
 
 
 def test_patients_share_jobs_and_take_turns(profile, jobs):
-    of_one_patient = {name for name, block in jobs.items() if re.search(r"{patient}\.log", block)}
+    of_one_patient = {name for name, block in jobs.items() if re.search(r"{(patient|scan)}\.log", block)}
     assert {"verify_patient", "predict_patient"} <= of_one_patient
     assert of_one_patient <= set(profile["groups"])
     assert profile["default-resources"]["turn"] == profile["resources"]["turn"] == 1

@@ -6,7 +6,16 @@ from pathlib import Path
 
 sys.path.append(f"{workflow.basedir}/scripts")
 
-from ichflow import contracts, ctich, dataset, intake, newscans, recipes, settings
+from ichflow import (
+    cluster,
+    contracts,
+    ctich,
+    dataset,
+    intake,
+    newscans,
+    recipes,
+    settings,
+)
 from ichflow.errors import IchflowError
 
 try:
@@ -65,6 +74,26 @@ wildcard_constraints:
     seed=r"\d+",
     scan=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     case="|".join(CASES),
+
+
+def ask_cluster():
+    """Stop before anything is submitted if it would be refused, or jobs of an earlier run are still there."""
+    jobs = {job.rule.name: job for job in workflow.dag.needrun_jobs()}
+    asked = {
+        name: (job.threads, dict(job.resources.items()))
+        for name, job in jobs.items()
+        if not job.is_local
+    }
+    try:
+        cluster.refuse_while_jobs_run(Path.cwd())
+        cluster.refuse_what_cannot_run(asked)
+    except IchflowError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onstart:
+    if workflow.non_local_exec:
+        ask_cluster()
 
 
 def recipe_keys(model, **changed):
