@@ -166,7 +166,8 @@ def _status(profile: Mapping[str, Any]) -> Answer:
     if wanted == "squeue" and age >= _MIN_JOB_AGE_S:
         return Answer("end of jobs", True, f"squeue tells it for {age} s")
     if works and stored:
-        change = "write 'slurm-status-command: sacct' under 'options' in slurm/site.yaml"
+        change = "write 'slurm-status-command: sacct' under 'options' in slurm/site.yaml, and end no job with scancel: "
+        change += "of such a job sacct says what Snakemake takes for running"
         return Answer("end of jobs", False, f"squeue forgets a job after {age} s", change)
     change = "with sacct alone Snakemake would wait for ever; write 'slurm-status-command: squeue' under 'options' in "
     change += f"slurm/site.yaml (MinJobAge is {age} s, and should be {_MIN_JOB_AGE_S} s or more)"

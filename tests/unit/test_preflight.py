@@ -49,15 +49,15 @@ def test_a_cluster_that_would_do_gets_no_advice(played):
 
 def test_without_accounting_squeue_must_be_asked(played):
     broken = {"sacct": "echo 'Slurm accounting storage is disabled' >&2; exit 1"}
-    answer = bad(played(**broken))["end of jobs"]
+    answer = bad(played(profile={"slurm-status-command": "sacct"}, **broken))["end of jobs"]
     assert "accounting storage is disabled" in answer.found
     assert "'slurm-status-command: squeue'" in answer.change
-    assert not bad(played(profile={"slurm-status-command": "squeue"}, **broken))
+    assert not bad(played(**broken))
 
 
 def test_squeue_that_forgets_at_once_is_refused(played):
     forgets = ANSWERS["scontrol"].replace("300 sec", "10 sec")
-    answer = bad(played(profile={"slurm-status-command": "squeue"}, scontrol=forgets))["end of jobs"]
+    answer = bad(played(scontrol=forgets))["end of jobs"]
     assert "forgets a job after 10 s" in answer.found
 
 
