@@ -59,7 +59,9 @@ def test_a_preempted_job_is_put_back_and_training_goes_on(sliced, copy, same):
     run.site["gpu_job"] = {"slurm_partition": "spare"}
     process = run.submit("train")
     run.hold_training(process)
-    urgent = command("sbatch", "--parsable", "--partition=urgent", "--cpus-per-task=8", "--wrap=sleep 5").strip()
+    urgent = command(
+        "sbatch", "--parsable", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null", "--wrap=sleep 5"
+    ).strip()
     wait_until(lambda: urgent not in command("squeue", "--noheader", "--format=%i"), "the urgent job")
     run.finish(process)
     tries = run.jobs("train_fold")
