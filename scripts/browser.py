@@ -3,6 +3,8 @@
 from ichflow.job import logged
 
 with logged(snakemake.log[0]):
+    from pathlib import Path
+
     from ichflow import browser, tables
 
     given, params = snakemake.input, snakemake.params
@@ -14,5 +16,6 @@ with logged(snakemake.log[0]):
         phantom=params.phantom,
         restricted=params.restricted,
     )
-    browser.write(given.template, page, snakemake.output.page)
+    template = Path(snakemake.scriptdir).parent / "workflow/report/browser.html.j2"
+    browser.write(template, page, snakemake.output.page)
     browser.write_niivue(snakemake.output.niivue, snakemake.output.license)

@@ -3,6 +3,9 @@
 from ichflow.job import logged
 
 with logged(snakemake.log[0]):
+    from pathlib import Path
+
     from ichflow import figures, rulegraph
 
-    figures.rule_graph(rulegraph.edges(snakemake.params.snakefile, snakemake.params.config), snakemake.output[0])
+    snakefile = Path(snakemake.scriptdir).parent / "Snakefile"
+    figures.rule_graph(rulegraph.edges(str(snakefile), snakemake.params.config), snakemake.output[0])

@@ -17,4 +17,5 @@ with logged(snakemake.log[0]):
         [Path(path).read_bytes() for path in given.thumbnails],
         given.figure,
     )
-    inventory_page.write(given.template, page, snakemake.output[0])
+    template = Path(snakemake.scriptdir).parent / "workflow/report/page.html.j2"
+    inventory_page.write(template, page, snakemake.output[0])

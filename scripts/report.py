@@ -17,11 +17,14 @@ with logged(snakemake.log[0]):
         "provenance": list(given.provenance),
         "exported": list(given.exported),
     }
-    single = {name: path for name, path in given.items() if name not in (*lists, "template")}
+    single = {name: path for name, path in given.items() if name not in lists}
+    root = Path(snakemake.scriptdir).parent
+    templates = root / "workflow/report"
+    texts = {"methods": "methods.md.j2", "checklists": "checklists.yaml", "study": "study.md"}
     page.write(
-        given.template,
-        page.Sources(**single, **lists),
+        templates / "page.html.j2",
+        page.Sources(**single, **lists, **{key: str(templates / name) for key, name in texts.items()}),
         json.loads(params.config),
-        Path(given.template).parents[2],
+        root,
         page.Outputs(**dict(snakemake.output.items())),
     )

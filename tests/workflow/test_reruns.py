@@ -2,10 +2,26 @@
 
 import json
 import re
+import shutil
+
+from support import ROOT
 
 
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished.snakemake()
+
+
+def test_another_clone_computes_nothing_again(finished, tmp_path):
+    """Each of its files is newer than every result."""
+    clone = tmp_path / "clone"
+    ignored = shutil.ignore_patterns(".*", "results", "resources", "logs", "benchmarks", "tests", "docs")
+    shutil.copytree(ROOT, clone, ignore=ignored, copy_function=shutil.copyfile)
+    asked = ["--snakefile", str(clone / "Snakefile"), "--rerun-triggers", "mtime", "params", "input", "software-env"]
+    assert "Nothing to be done" in finished.snakemake("--dry-run", *asked)
+    page = clone / "workflow/report/page.html.j2"
+    page.write_text(page.read_text() + "<!-- changed -->")
+    planned = finished.planned(*asked)
+    assert set(planned) == {"all", "inventory_page", "report", "total"}
 
 
 def test_a_deleted_shard_is_made_again_alone_and_nothing_is_trained(copied):

@@ -31,9 +31,6 @@ rule browse_patient:
 rule browser:
     """The page, with the list of all patients in it."""
     input:
-        template=f"{workflow.basedir}/workflow/report/browser.html.j2",
-        style=f"{workflow.basedir}/workflow/report/browser.css",
-        script=f"{workflow.basedir}/workflow/report/browser.js",
         inventory="<results>/inventory.parquet",
         metrics="<results>/metrics.parquet",
         cases=expand("<results>/browser/cases/{patient}.js", patient=PATIENTS),
@@ -47,6 +44,11 @@ rule browser:
         "../../envs/report.yaml"
     params:
         contract=contracts.BROWSER,
+        templates=digest(
+            "workflow/report/browser.html.j2",
+            "workflow/report/browser.css",
+            "workflow/report/browser.js",
+        ),
         name=NAME,
         phantom=SOURCE == "phantom",
         restricted=lookup(within=config, dpath="dataset/restricted"),

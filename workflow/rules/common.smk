@@ -1,5 +1,6 @@
 # What all stages share: the checked config, the patients, the models, and where files lie.
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -94,6 +95,12 @@ def ask_cluster():
 onstart:
     if workflow.non_local_exec:
         ask_cluster()
+
+
+def digest(*names):
+    """A digest of files of the program: a changed one runs a rule again, a newer copy in another clone does not."""
+    contents = (Path(workflow.basedir, name).read_bytes() for name in names)
+    return hashlib.sha256(b"".join(contents)).hexdigest()
 
 
 def recipe_keys(model, **changed):

@@ -203,8 +203,6 @@ rule figure_thresholds:
 
 rule figure_rules:
     """The graph of the rules, drawn from what Snakemake says of it."""
-    input:
-        sorted(Path(workflow.basedir, "workflow/rules").glob("*.smk")),
     output:
         report(
             "<results>/figures/rules.svg",
@@ -218,7 +216,9 @@ rule figure_rules:
         "../../envs/report.yaml"
     params:
         contract=contracts.REPORT,
-        snakefile=str(workflow.main_snakefile),
+        program=digest(
+            "Snakefile", *sorted(Path(workflow.basedir).glob("workflow/rules/*.smk"))
+        ),
         config=GRAPH_CONFIG,
     message:
         "Draw the graph of the rules"
@@ -229,10 +229,6 @@ rule figure_rules:
 rule report:
     """One self-contained page of all that the run found."""
     input:
-        template=f"{workflow.basedir}/workflow/report/page.html.j2",
-        methods=f"{workflow.basedir}/workflow/report/methods.md.j2",
-        checklists=f"{workflow.basedir}/workflow/report/checklists.yaml",
-        study=f"{workflow.basedir}/workflow/report/study.md",
         dataset=rules.dataset_statistics.output[0],
         inventory=rules.inventory.output.csv,
         splits="<results>/splits.csv",
@@ -306,6 +302,12 @@ rule report:
         "../../envs/report.yaml"
     params:
         contract=contracts.REPORT,
+        templates=digest(
+            "workflow/report/page.html.j2",
+            "workflow/report/methods.md.j2",
+            "workflow/report/checklists.yaml",
+            "workflow/report/study.md",
+        ),
         trained=TRAINED,
         models=MODELS,
         config=json.dumps(config, sort_keys=True),

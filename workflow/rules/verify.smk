@@ -108,7 +108,6 @@ rule figure_inventory:
 rule inventory_page:
     """One self-contained page of the dataset: who is accepted, why not, and a slice of everyone."""
     input:
-        template=f"{workflow.basedir}/workflow/report/page.html.j2",
         dataset="<results>/dataset.json",
         inventory="<results>/inventory.parquet",
         verified=expand("<results>/verified/{patient}.json", patient=PATIENTS),
@@ -127,6 +126,7 @@ rule inventory_page:
         "../../envs/report.yaml"
     params:
         contract=contracts.INVENTORY,
+        template=digest("workflow/report/page.html.j2"),
         name=NAME,
         phantom=SOURCE == "phantom",
         edition=lookup(within=config, dpath="dataset/edition"),
