@@ -179,7 +179,12 @@ def which_slices(
     room = min(HEATMAPS - len(reasons), len(others))
     for place in others[np.linspace(0, len(others) - 1, room).round().astype(int)] if room else ():
         reasons[int(place)] = [_kind(int(true_px[place]), int(predicted_px[place]))]
-    return {place + 1: ", ".join(reasons[place]) for place in sorted(reasons)}
+    return {place + 1: _joined(reasons[place]) for place in sorted(reasons)}
+
+
+def _joined(reasons: Sequence[str]) -> str:
+    """Put several reasons on one line above a picture: ``peak score, hemorrhage``."""
+    return reasons[0] if len(reasons) == 1 else f"peak {', '.join(reason.split()[-1] for reason in reasons)}"
 
 
 def _kind(true_px: int, predicted_px: int) -> str:

@@ -68,7 +68,7 @@ def _draw(axes: Axes, patients: pd.DataFrame, folds: Sequence[Mapping[str, Any]]
     axes.set_ylim(0, 1)
     axes.set_xlabel("probability from which a pixel counts")
     axes.set_ylabel("mean Dice of patients with hemorrhage")
-    axes.legend(frameon=False, fontsize=7.5)
+    axes.legend(framealpha=1, edgecolor="white", fontsize=7.5)
     tidy(axes)
 
 
