@@ -72,7 +72,7 @@ def compare(samples: pd.DataFrame, base: Row, bootstrap: Bootstrap) -> Row:
         (samples["group"] == TWO_GROUPS[0]).to_numpy(bool),
         np.unique(samples["patient"].to_numpy(str), return_inverse=True)[1],
     )
-    counted = f"hemorrhage {slices.first.sum()}, none {(~slices.first).sum()}, in {slices.patients} patients"
+    counted = f"hemorrhage {slices.first.sum():,}, none {(~slices.first).sum():,}, in {slices.patients} patients"
     about = base | {"groups": counted, "n": slices.values.size}
     if reason := _obstacle(slices):
         return outcome.refused(about, [ROBUST], reason)[0]

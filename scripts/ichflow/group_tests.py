@@ -64,7 +64,7 @@ class Groups:
     @property
     def text(self) -> str:
         """The groups with their n."""
-        return ", ".join(f"{name} {len(values)}" for name, values in self.members.items())
+        return ", ".join(f"{name} {len(values):,}" for name, values in self.members.items())
 
     @property
     def values(self) -> Floats:

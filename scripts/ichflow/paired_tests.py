@@ -188,7 +188,7 @@ def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
     about = base | {
         "comparison": f"AUROC of {level}s, {base['model']} minus {base['baseline']}",
         "unit": "patient",
-        "groups": f"{level}s with hemorrhage {positive.sum()}, without {(~positive).sum()}{where}",
+        "groups": f"{level}s with hemorrhage {positive.sum():,}, without {(~positive).sum():,}{where}",
         "n": positive.size,
         "family": "AUROC, model against model",
     }
