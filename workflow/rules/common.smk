@@ -93,7 +93,7 @@ def ask_cluster():
 
 
 onstart:
-    if workflow.non_local_exec:
+    if workflow.executor_plugin and workflow.executor_plugin.name == "slurm":
         ask_cluster()
 
 
