@@ -253,8 +253,12 @@ def test_a_small_group_has_its_n_and_no_number():
     assert silent.loc[small, "reason"].str.contains("too few to speak").all()
     assert silent["n_patients"].equals(loud["n_patients"])
     pd.testing.assert_frame_equal(silent[~small], loud[~small])
-    captions = [table.caption for table in measure_tables.of_subgroups(silent.reset_index())]
-    assert all("too few patients to speak" in caption for caption in captions)
+    tables = measure_tables.of_subgroups(silent.reset_index())
+    told = " ".join(table.caption.partition("Too few patients to speak: ")[2] for table in tables)
+    shown = {row[0].text for table in tables for row in table.rows}
+    for group, count in loud["n_patients"].groupby("group").max().items():
+        name = measure_tables.NAMES.get(group, group)
+        assert (f"{name} ({count:.0f})" in told) == (name not in shown) == (count < 5)
 
 
 def test_only_test_rows_enter():
