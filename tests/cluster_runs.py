@@ -95,7 +95,8 @@ class ClusterRun(Run):
 
     def hold_training(self, process):
         """Stop the training after an epoch, whatever the speed of this machine; return its process number."""
-        wait_until(lambda: any(self.result("resume").glob("*.npz")) or process.poll() is not None, "an epoch")
+        # What begins with a dot is not written to its end yet
+        wait_until(lambda: any(self.result("resume").glob("[!.]*.npz")) or process.poll() is not None, "an epoch")
         pid = next(pid for pid in self._processes() if b"train_fold.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
         os.kill(pid, signal.SIGSTOP)
         assert not self.result("models/unet-small/fold-0/history.csv").exists(), "it ended before it could be stopped"
