@@ -12,14 +12,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from ichflow import inventory, tables
 from ichflow.dataset import SUBTYPES
 from ichflow.errors import IchflowError
 from ichflow.files import write_text
 from ichflow.recipes import BASELINES
 from ichflow.tables import Row
+from ichflow.templates import filled
 from ichflow.windows import WINDOWS
 
 SET_ASIDE = "set aside"
@@ -133,19 +132,7 @@ def write(template: str | Path, page: Page, output: str | Path) -> None:
     IchflowError
         The template, or one that it includes, is missing or asks for what the page lacks.
     """
-    template = Path(template)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    try:
-        write_text(output, environment.get_template(template.name).render(page=page))
-    except jinja2.TemplateError as error:
-        raise IchflowError(f"{template}: {error}; mend the template, or give the page what it asks for") from error
+    write_text(output, filled(template, page))
 
 
 def write_niivue(script: str | Path, license_text: str | Path) -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import jinja2
 import numpy as np
 import pandas as pd
 
 from ichflow.errors import IchflowError
 from ichflow.files import write_text
 from ichflow.numerals import NOTHING, format_interval, format_number, format_p
+from ichflow.templates import filled
 
 BASELINE_MEANING = {"null": "a model that predicts nothing", "threshold": "a threshold on Hounsfield units"}
 
@@ -216,23 +216,7 @@ def render(template: str | Path, page: Page, output: str | Path, order: Iterable
     IchflowError
         The template is missing, or uses a name that the page does not have.
     """
-    template = Path(template)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    try:
-        html = environment.get_template(template.name).render(
-            page=replace(page, sections=_ordered(page.sections, order))
-        )
-    except jinja2.TemplateNotFound as error:
-        raise IchflowError(f"{template}: template not found; expected the report's page template there") from error
-    except jinja2.TemplateError as error:
-        raise IchflowError(f"{template}: {error}; mend the template, or give the page what it asks for") from error
+    html = filled(template, replace(page, sections=_ordered(page.sections, order)))
     write_text(output, html)
 
 
