@@ -41,6 +41,14 @@ SEEDS = config["ablation"]["seeds"]
 CASES = ["best", "median", "worst", "false-alarm"]
 PICTURES = ["heatmap", "attention", "rendering", "montage"]
 
+if len(PATIENTS) > 500 and workflow.is_main_process:
+    # The profile's groups are not known yet, but the resource by which they take turns is
+    if "turn" in workflow.resource_settings.overwrite_resource_scopes:
+        logger.warning(
+            f"{len(PATIENTS)} patients in groups: Snakemake checks groups in a time that grows with the square of the "
+            "patients, minutes for 1,000. Under 'How far it scales', docs/slurm.md has a way without groups."
+        )
+
 
 # What decides which rules there are
 GRAPH_CONFIG = json.dumps(

@@ -1,0 +1,72 @@
+"""What many patients cost Snakemake: the workflow with scripts that only touch their outputs, so that nothing is computed.
+
+Run it as ``python tests/benchmarks/scheduling.py``, with other numbers of patients as ``… 100 10000``. Ten thousand take
+half an hour or more.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
+
+
+def touching_copy(folder):
+    """Copy the workflow; its rules keep inputs, outputs, parameters and logs, and run ``touch`` on their outputs."""
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
+    for rules in (folder / "workflow/rules").glob("*.smk"):
+        rules.write_text(re.sub(r'script:\n(\s+)"[^"]+"', r'shell:\n\1"touch {output}"', rules.read_text()))
+
+
+def measured(folder, *words):
+    """Run Snakemake there; return jobs, seconds of wall clock and of processor, and the peak of memory in MB.
+
+    The peak is that of Snakemake's own process, since what it starts is ``touch``.
+    """
+    began = time.perf_counter()
+    with (folder / "printed.txt").open("w") as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count()), *words],
+            cwd=folder,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+    text = (folder / "printed.txt").read_text()
+    if status:
+        sys.exit(text[-2000:])
+    counted = re.search(r"^total\s+(\d+)", text, re.MULTILINE)
+    jobs = int(counted[1]) if counted else 0
+    return jobs, time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+
+
+def main():
+    """Print a line for each number of patients and way of running."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("patients", nargs="*", type=int, default=[100, 300, 1000])
+    for patients in parser.parse_args().patients:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            touching_copy(folder)
+            config = ["--config", f"phantom={{patients: {patients}}}"]
+            for what, words in {"dry run": ["--dry-run", "--quiet", "rules"], "run": [], "nothing to do": []}.items():
+                jobs, seconds, processor, peak = measured(folder, *words, *config)
+                each = f", {1000 * seconds / jobs:.1f} ms a job" if what == "run" else ""
+                print(
+                    f"{patients:6} patients, {what}: {jobs} jobs, {seconds:.1f} s, of processor {processor:.1f} s, "
+                    f"{peak:.0f} MB{each}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
