@@ -1,7 +1,7 @@
-"""What many patients cost Snakemake: the workflow with scripts that only touch their outputs, so that nothing is computed.
+"""What many patients cost Snakemake: the workflow with scripts that only touch their outputs.
 
-Run it as ``python tests/benchmarks/scheduling.py``, with other numbers of patients as ``… 100 10000``. Ten thousand take
-half an hour or more.
+Run it as ``python tests/benchmarks/scheduling.py``, with other numbers of patients as ``… 100 10000``. Ten thousand
+take half an hour or more.
 """
 
 import argparse
