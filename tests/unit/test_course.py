@@ -60,7 +60,7 @@ def test_the_time_a_step_waits_for_its_batch_is_told(paths, tmp_path, monkeypatc
         time.sleep(0.5)
         return make(self, *where)
 
-    shares, recipe = {}, dataclasses.replace(SHORT, filters=24)  # whose steps take longer than its batches
+    shares, recipe = {}, SHORT
     for name in ("quick", "slow"):
         store = SliceStore(paths, TINY.size, tmp_path)
         batches = Batches(store, recipe, training=True, workers=workers)

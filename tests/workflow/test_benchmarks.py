@@ -27,8 +27,9 @@ from support import ROOT
             ["cases.py", "--size", "64", "--large", "64", "70"],
             ["64 x 64 x 70: ", "MB at most, unet-small"],
         ),
+        (["scheduling.py", "3"], ["3 patients, dry run: ", "3 patients, run: ", "ms a job"]),
     ],
-    ids=["stages", "intake", "training", "prediction", "cases"],
+    ids=["stages", "intake", "training", "prediction", "cases", "scheduling"],
 )
 def test_a_benchmark_prints_its_figures(arguments, told):
     command = [sys.executable, str(ROOT / "tests/benchmarks" / arguments[0]), *arguments[1:]]
