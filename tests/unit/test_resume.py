@@ -49,15 +49,16 @@ def folder(tmp_path_factory):
     return folder
 
 
-def started(folder, output, recipe):
+def started(folder, output, recipe, environment):
     output.mkdir(exist_ok=True)
     command = [sys.executable, "-c", PROGRAM, str(ROOT / "scripts"), str(folder), str(output), json.dumps(recipe)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, env=os.environ | environment, text=True, **pipes)
 
 
-def run(folder, output, recipe, until=None, how=None):
+def run(folder, output, recipe, until=None, how=None, environment=None):
     """Train, to the end or until a line is told; return what was told."""
-    process = started(folder, output, recipe)
+    process = started(folder, output, recipe, environment or {})
     told = []
     for line in process.stdout:
         told.append(line)
@@ -74,11 +75,15 @@ OTHER = RECIPE | {"residual": True, "schedule": "cosine", "warmup": 1, "weight_a
 OTHER |= {"precision": "mixed_bfloat16", "loss": "dice_focal"}
 
 
-def test_averaged_weights_and_the_schedule_go_on_as_well(folder):
-    alone, killed = folder / "other-alone", folder / "other-killed"
-    run(folder, alone, OTHER)
-    run(folder, killed, OTHER, until="epoch 2/4", how=signal.SIGKILL)
-    assert "going on after epoch" in run(folder, killed, OTHER)
+TWO_DEVICES = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+
+
+@pytest.mark.parametrize("environment", [{}, TWO_DEVICES], ids=["tensorflow", "two devices of jax"])
+def test_averaged_weights_and_the_schedule_go_on_as_well(folder, tmp_path, environment):
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    run(folder, alone, OTHER, environment=environment)
+    run(folder, killed, OTHER, until="epoch 2/4", how=signal.SIGKILL, environment=environment)
+    assert "going on after epoch" in run(folder, killed, OTHER, environment=environment)
     assert_same_end(killed, alone)
 
 
