@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 
@@ -11,9 +11,13 @@ TESTS = Path(__file__).parent
 sys.path += [str(TESTS), str(TESTS.parent / "scripts")]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+class SharedFixtures(LoadScopeScheduling):
     """Keep tests that share a run, a cluster or a module's fixtures in one process."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(item.path.stem if folder == "unit" else folder))
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        return file if "/unit/" in file else file.rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return SharedFixtures(config, log)

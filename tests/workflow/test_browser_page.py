@@ -115,8 +115,9 @@ def bleeding(page):
     show_all(page)
     page.get_by_role("columnheader", name="True").get_by_role("button").click()
     page.get_by_role("columnheader", name="True").get_by_role("button").click()
-    page.locator("#table tbody a").first.click()
-    patient = page.locator("tr[aria-current] th").inner_text()
+    link = page.locator("#table tbody a").first
+    patient = link.inner_text()
+    link.click()
     expect(page.locator("#shown")).to_contain_text(f"Patient {patient} ", timeout=PATIENCE_MS)
     told(page)
     return page
