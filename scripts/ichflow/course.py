@@ -2,8 +2,6 @@
 
 import logging
 import math
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ichflow.batches import Batches
+from ichflow.clock import Clock
 from ichflow.errors import IchflowError
 from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
 
 HISTORY = ("epoch", "loss", "dice", "accuracy", "val_loss", "val_dice", "val_accuracy", "learning_rate")
 COSINE = "cosine"
-_TELL_EVERY = 60.0  # seconds, within an epoch
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +45,9 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
     state
         Where the state is kept after each epoch.
     batches
-        Those of training, for the rate and for the time that a step waits for them.
+        Those of training.
+    clock
+        Takes the time of the same training, as a callback before this one.
     tell
         Called with each line of progress.
 
@@ -55,31 +55,25 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
     ----------
     rows
         The history: a row an epoch with the columns :data:`HISTORY`.
-    seconds
-        Time of all epochs, also of those before an interruption.
-    waiting
-        Share of each epoch's training time for which a step waited for its batch to be made.
+    clock
+        The one that was given.
     """
 
     def __init__(
-        self, recipe: Recipe, state: ResumeFile, batches: Batches, tell: Callable[[str], None] = log.info
+        self, recipe: Recipe, state: ResumeFile, batches: Batches, clock: Clock, tell: Callable[[str], None] = log.info
     ) -> None:
         super().__init__()
         self.rows: list[dict[str, Any]] = []
-        self.seconds = 0.0
-        self.waiting: list[float] = []
         self._recipe = recipe
         self._state = state
         self._batches = batches
+        self.clock = clock
         self._tell = tell
         self._best_weights: list[NDArray[Any]] = []
         self._best_epoch = 0
         self._since_halved = 0
         self._halvings = 0
-        self._rates: list[float] = []
         self._judged: list[NDArray[Any]] = []
-        self._waiting = 0.0
-        self._began = self._step_began = self._step_ended = self._told = time.monotonic()
 
     def go_on(self, model: Any) -> int:
         """Put a model that was just compiled into the state of the last finished epoch, if there is one.
@@ -95,8 +89,8 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         facts, arrays = found
         for variable, value in zip(_variables(model), arrays["variables"], strict=True):
             variable.assign(value)
-        self.rows, self.seconds, self._rates = facts["rows"], facts["seconds"], facts["rates"]
-        self.waiting = facts["waiting"]
+        self.rows = facts["rows"]
+        self.clock.go_on(facts)
         self._best_epoch, self._best_weights = facts["best_epoch"], arrays["best"]
         self._since_halved, self._halvings = facts["since_halved"], facts["halvings"]
         self._tell(f"going on after epoch {len(self.rows)}, the last one that was finished")
@@ -117,41 +111,11 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         """Weights of the best epoch."""
         return self._best_weights
 
-    @property
-    def images_a_second(self) -> float:
-        """Median rate over the epochs, without validation and the first epoch's tracing."""
-        return round(statistics.median(self._rates[1:] or self._rates or [0.0]), 1)
-
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Choose the slices, set the learning rate, and take the time."""
+        """Choose the slices, and set the learning rate."""
         model: Any = self.model
         self._batches.begin_at(epoch)
         model.optimizer.learning_rate.assign(learning_rate(self._recipe, epoch, self._halvings))
-        self._waiting = 0.0
-        self._began = self._step_ended = self._told = time.monotonic()
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Take the time: JAX has waited for the batch since the last step, TensorFlow waits for it from here on."""
-        self._step_began = time.monotonic()
-        self._waiting += self._step_began - self._step_ended
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Add the time for which the batch was not ready, and tell how far a long epoch has come."""
-        self._waiting += max(0.0, self._batches.ready.get(batch, 0.0) - self._step_began)
-        self._step_ended = time.monotonic()
-        if self._step_ended - self._told > _TELL_EVERY:
-            self._told = self._step_ended
-            took, left = self._step_ended - self._began, len(self._batches) - batch - 1
-            self._tell(
-                f"epoch {len(self.rows) + 1}/{self._recipe.epochs}: {batch + 1} of {len(self._batches)} steps, "
-                f"loss {(logs or {}).get('loss', math.nan):.4f}; {_duration(took / (batch + 1) * left)} of it left"
-            )
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        """Take the rate of training, before validation."""
-        took = time.monotonic() - self._began
-        self._rates.append(len(self._batches) * self._recipe.batch_size / took)
-        self.waiting.append(self._waiting / took)
 
     def on_test_end(self, logs: Any = None) -> None:
         """Take the weights that were judged: with ``weight_average`` these are not those that training goes on with."""
@@ -166,9 +130,8 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         if not (math.isfinite(row["loss"]) and math.isfinite(row[self._recipe.monitor])):
             raise IchflowError(self._no_number(epoch + 1))
         self.rows.append(row)
-        self.seconds += time.monotonic() - self._began
         self._judge(row)
-        facts = {"rows": self.rows, "seconds": self.seconds, "rates": self._rates, "waiting": self.waiting}
+        facts = self.clock.state() | {"rows": self.rows}
         facts |= {"best_epoch": self._best_epoch, "since_halved": self._since_halved, "halvings": self._halvings}
         arrays = {"variables": [np.asarray(v) for v in _variables(model)], "best": self._best_weights}
         self._state.save(facts, arrays)
@@ -192,12 +155,10 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         return value > best if self._recipe.monitor == "val_dice" else value < best
 
     def _told_of(self, row: dict[str, Any]) -> str:
-        left = self.seconds / len(self.rows) * (self._recipe.epochs - len(self.rows))
         best = " (best so far)" if row["epoch"] == self._best_epoch else ""
         return (
             f"epoch {row['epoch']}/{self._recipe.epochs}: loss {row['loss']:.4f}, Dice {row['dice']:.3f}, "
-            f"validation loss {row['val_loss']:.4f}, Dice {row['val_dice']:.3f}{best}; {self._rates[-1]:.1f} images/s, "
-            f"{self.waiting[-1]:.1%} waiting for data, at most {_duration(left)} left"
+            f"validation loss {row['val_loss']:.4f}, Dice {row['val_dice']:.3f}{best}; {self.clock.told()}"
         )
 
     def _no_number(self, epoch: int) -> str:
@@ -211,11 +172,6 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
             f"train: the loss was no number in epoch {epoch}. {kept}Lower the recipe's learning_rate, which is "
             f"{self._recipe.learning_rate}, or change its loss."
         )
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s" if rest >= 60 else f"{rest} s"
 
 
 def _variables(model: Any) -> list[Any]:

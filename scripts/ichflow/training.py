@@ -3,7 +3,6 @@
 import csv
 import json
 import logging
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -14,6 +13,7 @@ import keras
 
 from ichflow import contracts, hardware, losses, networks
 from ichflow.batches import Batches, SliceStore
+from ichflow.clock import Clock
 from ichflow.course import HISTORY, Course
 from ichflow.errors import IchflowError
 from ichflow.files import whole
@@ -81,7 +81,8 @@ def train(
             stack.callback(batches.close)
         with hardware.spread():
             model = compiled(networks.build(recipe, precision), recipe)
-            course = Course(recipe, state, parts["training"], tell)
+            clock = Clock(parts["training"], recipe.batch_size, recipe.epochs, tell)
+            course = Course(recipe, state, parts["training"], clock, tell)
             fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
         best = networks.build(recipe)
         best.set_weights(course.best_weights)
@@ -92,9 +93,9 @@ def train(
             "epochs": len(course.rows),
             "threshold": _threshold(recipe, best, parts["validation"], len(validation)),
             "sources": parts["training"].store.sources | parts["validation"].store.sources,
-            "seconds": round(course.seconds, 1),
-            "images_a_second": course.images_a_second,
-            "waiting": round(statistics.median(course.waiting[1:] or course.waiting), 4),
+            "seconds": round(clock.seconds, 1),
+            "images_a_second": clock.images_a_second,
+            "waiting": clock.waiting_share,
             "precision": precision,
             "backend": keras.backend.backend(),
             "hardware": hardware.describe(),
@@ -142,8 +143,8 @@ def fit(
     finished = course.go_on(model)
     if course.is_over:
         return
-    # The course comes first: when validation ends, it still finds the averaged weights in the network
-    callbacks: list[Any] = [course]
+    # These come first: when validation ends, the course still finds the averaged weights in the network
+    callbacks: list[Any] = [course.clock, course]
     if recipe.weight_average:
         callbacks.append(keras.callbacks.SwapEMAWeights())
     if tensorboard:

@@ -121,18 +121,21 @@ def loop(kind, folder, name, steps, epochs, changes):
 
 def _waiting_of(model, batches, recipe, epochs, timer):
     """Train on batches made as in a real run; return the median share of time spent waiting for them."""
-    from ichflow.course import Course
-    from ichflow.resume import ResumeFile
+    from ichflow.clock import Clock
 
-    class Timed(Course):
+    class Alone(Clock):
         """Without validation and without saving: only what training itself costs."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            batches.begin_at(epoch)
+            super().on_epoch_begin(epoch)
 
         def on_epoch_end(self, epoch, logs=None):
             self.on_test_begin()
 
-    course = Timed(recipe, ResumeFile(os.devnull, "{}"), batches)
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[course, timer])
-    return float(np.median(course.waiting[1:]))
+    clock = Alone(batches, recipe.batch_size, epochs, print)
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[clock, timer])
+    return clock.waiting_share
 
 
 def training_flops(recipe):

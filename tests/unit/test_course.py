@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ichflow import networks, shards, training
 from ichflow.batches import Batches, SliceStore
+from ichflow.clock import Clock
 from ichflow.course import Course, learning_rate
 from ichflow.resume import ResumeFile
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -64,10 +65,11 @@ def test_the_time_a_step_waits_for_its_batch_is_told(paths, tmp_path, monkeypatc
     for name in ("quick", "slow"):
         store = SliceStore(paths, TINY.size, tmp_path)
         batches = Batches(store, recipe, training=True, workers=workers)
-        course = Course(recipe, ResumeFile(tmp_path / f"{name}.npz", "{}"), batches)
+        clock = Clock(batches, recipe.batch_size, recipe.epochs, print)
+        course = Course(recipe, ResumeFile(tmp_path / f"{name}.npz", "{}"), batches, clock)
         model = training.compiled(networks.build(recipe), recipe)
         training.fit(model, recipe, batches, Batches(store, recipe, training=False), course)
-        shares[name] = np.median(course.waiting[1:])
+        shares[name] = clock.waiting_share
         monkeypatch.setattr(Batches, "_batch", slow)
     assert 0 <= shares["quick"] < shares["slow"] <= 1
 
