@@ -17,8 +17,6 @@ from ichflow.samples import Part, bleeding, floats
 WILCOXON, MCNEMAR = "Wilcoxon signed-rank", "McNemar's exact test"
 DELONG, OBUCHOWSKI = "DeLong's test", "Obuchowski's test for clustered data"
 
-Z = float(stats.norm.ppf(0.975))
-
 
 def pairs(part: Part) -> Iterator[tuple[str, str]]:
     """Give each model that is compared with what it is compared with: the baselines, and the models after it."""
@@ -198,17 +196,19 @@ def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
     found = roc.compare(scores, positive, owner)
     if not found.variance > 0:
         return outcome.refused(about, [test], "the variance of the difference is 0, or cannot be estimated")[0]
-    error = found.variance**0.5
+    low, high = found.interval
+    normal = np.isinf(found.freedom)
     return outcome.row(
         about | _auroc_effect(scores, positive, owner, bootstrap),
         test=test,
-        statistic_name="z",
-        statistic=found.z,
+        statistic_name="z" if normal else "t",
+        statistic=found.statistic,
+        df1=np.nan if normal else found.freedom,
         p=found.p,
         difference=found.difference,
-        ci_low=found.difference - Z * error,
-        ci_high=found.difference + Z * error,
-        ci_of="difference of AUROC, normal interval",
+        ci_low=low,
+        ci_high=high,
+        ci_of=f"difference of AUROC, {'normal' if normal else 't'} interval",
     )
 
 

@@ -21,22 +21,31 @@ class Comparison:
         First minus second.
     variance
         Of the difference; NaN if it cannot be estimated.
+    freedom
+        Of the t distribution that ``statistic`` is held against; infinite where that is the normal one.
     """
 
     first: float
     second: float
     difference: float
     variance: float
+    freedom: float = np.inf
 
     @property
-    def z(self) -> float:
+    def statistic(self) -> float:
         """Difference over its standard error; NaN without one."""
         return self.difference / self.variance**0.5 if self.variance > 0 else np.nan
 
     @property
     def p(self) -> float:
         """Two-sided p of it."""
-        return float(2 * stats.norm.sf(abs(self.z)))
+        return float(2 * stats.t.sf(abs(self.statistic), self.freedom))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval of the difference."""
+        half = float(stats.t.ppf(0.975, self.freedom)) * self.variance**0.5
+        return self.difference - half, self.difference + half
 
 
 def compare(scores: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp]) -> Comparison:
@@ -44,7 +53,9 @@ def compare(scores: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp]
 
     Where each patient is one case this is the method of DeLong, DeLong and Clarke-Pearson (1988, DOI 10.2307/2531595);
     where cases are slices, that of Obuchowski (1997, DOI 10.2307/2533958), which sums the components of a patient
-    first, so that patients and not slices are independent.
+    first, so that patients and not slices are independent. That one's z is meant for many patients and finds too much
+    with the few of a test part, so that it is held against a t distribution here, of one degree of freedom less than
+    the class with fewer patients has (tests/benchmarks/null_simulation.py measures both).
 
     Parameters
     ----------
@@ -71,7 +82,8 @@ def compare(scores: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp]
         + with_negative / (with_negative - 1) * (of_negative**2).sum() / n_negative**2
         + 2 * patients / (patients - 1) * (of_positive * of_negative).sum() / (n_positive * n_negative)
     )
-    return Comparison(first, second, first - second, float(variance))
+    freedom = np.inf if patients == positive.size else float(min(with_positive, with_negative) - 1)
+    return Comparison(first, second, first - second, float(variance), freedom)
 
 
 def _components(score: Floats, positive: NDArray[np.bool_]) -> Floats:

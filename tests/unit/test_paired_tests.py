@@ -131,9 +131,10 @@ def test_delong_is_near_the_jackknife() -> None:
     assert roc.compare(scores, positive, np.arange(80)).variance == pytest.approx(jackknife, rel=0.05)
 
 
-def test_ranking_of_patients_and_slices() -> None:
-    metrics = make_metrics()
-    generator = np.random.default_rng(1)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_ranking_of_patients_and_slices(seed: int) -> None:
+    metrics = make_metrics(seed)
+    generator = np.random.default_rng(seed)
     patients = metrics["level"] == "patient"
     metrics.loc[patients, "score"] = generator.random(patients.sum()) + 0.3 * metrics.loc[patients, "has_hemorrhage"]
     rows = compared(metrics)
@@ -145,12 +146,16 @@ def test_ranking_of_patients_and_slices() -> None:
         assert [row["difference"], row["effect"]] == pytest.approx([first - second] * 2)
         owner = np.unique(ours["patient"], return_inverse=True)[1]
         scores = np.stack([ours["score"], theirs["score"]])
-        error = variance_by_definition(scores, ours["has_hemorrhage"].to_numpy(bool), owner) ** 0.5
+        bled = ours["has_hemorrhage"].to_numpy(bool)
+        error = variance_by_definition(scores, bled, owner) ** 0.5
+        with_positive, with_negative = (np.unique(owner[of]).size for of in (bled, ~bled))
+        reference = stats.norm() if level == "patient" else stats.t(min(with_positive, with_negative) - 1)
+        assert row["statistic_name"] == ("z" if level == "patient" else "t")
         assert row["statistic"] == pytest.approx((first - second) / error)
-        assert row["p"] == pytest.approx(2 * stats.norm.sf(abs(first - second) / error))
-        assert (row["ci_low"], row["ci_high"]) == pytest.approx(
-            (first - second - 1.96 * error, first - second + 1.96 * error), abs=1e-5
-        )
+        assert row["df1"] == pytest.approx(np.nan if level == "patient" else 8, nan_ok=True)
+        assert row["p"] == pytest.approx(2 * reference.sf(abs(first - second) / error))
+        half = reference.ppf(0.975) * error
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx((first - second - half, first - second + half))
         assert row["effect_low"] < row["effect"] < row["effect_high"]
 
 
