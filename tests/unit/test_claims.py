@@ -35,6 +35,35 @@ EVIDENCE = re.compile(
 )
 
 
+NUMBER = r"-?[\d,]*\d(?:\.\d+)?"
+INTERVAL = rf"(?:, (?P<percent>\d+) % interval (?P<low>{NUMBER}) to (?P<high>{NUMBER}))?"
+ESTIMATE = re.compile(rf"(?P<value>{NUMBER}){INTERVAL}(?:, [^;]*)?; ")
+WHO = re.compile(
+    rf"test part has ({NUMBER}) patients, ({NUMBER}) with hemorrhage, and ({NUMBER}) slices, ({NUMBER}) with hemorrhage"
+)
+QUANTITY = re.compile(
+    rf"(?P<meaning>{'|'.join(map(re.escape, agreement.QUANTITIES.values()))}): (?P<value>{NUMBER}){INTERVAL}[;.] "
+)
+VOLUMES_OF = re.compile(r"Volumes of (?P<model>.+?) in (?P<n>\d+) patients with hemorrhage")
+SPOKEN = re.compile(rf"(?<=[:;] )(?P<group>[^;:]+?) (?P<value>{NUMBER}){INTERVAL}, n = (?P<n>\d+)(?=[;.])")
+SILENT = re.compile(r"(?<=[:,] )(?P<group>[^:;]+?) \((?P<n>\d+)\)(?=[,.])")
+POWER = re.compile(
+    rf"(?P<about>.+): (?P<effect_name>.+?) (?P<effect>{NUMBER})"
+    rf"(?:, that is (?P<difference>{NUMBER}) \((?P<difference_of>.+)\))?; n = (?P<n>{NUMBER}) \((?P<groups>.+)\)\."
+)
+DOUBT = re.compile(r"(?P<assumption>[a-z ]+): in doubt \(p below 0\.05\) in (?P<doubtful>\d+) of (?P<made>\d+) checks?")
+COUNTED = re.compile(
+    r"(\d+) tests were made\. (\d+) of them are in families, .+?; (\d+) pairs are adjusted by Games and Howell's own "
+    r"method; (\d+), those of the original study"
+)
+FAMILY = re.compile(r"(?<=[:;] )(?P<family>[^:;]+): (?P<tests>\d+) tests?(?=[;.])")
+FIXED = (
+    *("p below 0.05", "below 0.05", "power 0.8, two-sided 0.05", "by slices: p is not below 0.05"),
+    *("95 % of the differences", "a slope other than 0", "excludes 0", "includes 0", "(0 not at all, 1 wholly)"),
+)
+"""What the sentences say of every run, and no table holds."""
+
+
 def number(text: str) -> float:
     return float(text.replace(",", ""))
 
@@ -73,10 +102,7 @@ def rows_behind(claim: str, tests: pd.DataFrame) -> list[outcome.Row]:
 
 def estimates(claim: str) -> list[tuple[str, ...]]:
     """Read the difference and the effect: percent, estimate, and the ends of the interval."""
-    evidence = claim[: EVIDENCE.search(claim).start("test")].rsplit(": ", 1)[-1]
-    return re.findall(
-        r"(-?[\d,]+(?:\.\d+)?)(?:, (\d+) % interval (-?[\d,.]+) to (-?[\d,.]+?))?(?:, [^;]*)?; ", evidence
-    )
+    return ESTIMATE.findall(claim[: EVIDENCE.search(claim).start("test")].rsplit(": ", 1)[-1])
 
 
 def agree(read: list[tuple[str, ...]], row: outcome.Row) -> bool:
@@ -134,37 +160,104 @@ def test_directions_are_those_of_the_table() -> None:
     )
 
 
-def test_volumes_and_subgroups_are_those_of_the_tables() -> None:
+def section(heading: str, text: str = TEXT) -> list[str]:
+    """Return the paragraphs below a heading."""
+    return text.split(f"## {heading}\n\n")[1].partition("\n\n## ")[0].rstrip("\n").split("\n\n")
+
+
+def told(found: re.Match[str], row: outcome.Row, value: str, low: str = "low", high: str = "high") -> bool:
+    """Hold an estimate with its interval against a row."""
+    return all(is_it(found[name], row[of]) for name, of in (("value", value), ("low", low), ("high", high)))
+
+
+def test_those_who_were_tested_are_those_of_the_table() -> None:
+    row = TABLES.summary.iloc[0]
+    slices = row["n_positive_slices"] + row["n_negative_slices"]
+    expected = (row["n_patients"], row["n_hemorrhage_patients"], slices, row["n_positive_slices"])
+    assert tuple(map(number, WHO.search(TEXT).groups())) == expected
+
+
+def test_volumes_are_those_of_the_table() -> None:
     known = TABLES.agreement[TABLES.agreement["model"] == "unet-small"].set_index("quantity")
+    (line,) = (line for line in section("Predicted and true volume") if VOLUMES_OF.match(line))
+    assert VOLUMES_OF.match(line).groups() == ("unet-small", str(known["n"].iloc[0]))
+    read = {found["meaning"]: found for found in QUANTITY.finditer(line)}
     for name, meaning in agreement.QUANTITIES.items():
-        found = re.search(re.escape(meaning) + r": (-?[\d.,]+), 95 % interval (-?[\d.,]+) to (-?[\d.,]+?)[.;]? ", TEXT)
-        values = known.loc[name, ["value", "low", "high"]]
-        assert all(is_it(text.rstrip(".;"), value) for text, value in zip(found.groups(), values, strict=True)), name
+        assert told(read[meaning], known.loc[name], "value"), name
+
+
+def test_subgroups_are_those_of_the_table() -> None:
     rows = TABLES.subgroups[(TABLES.subgroups["measure"] == "dice") & (TABLES.subgroups["model"] == "unet-small")]
-    for row in rows.to_dict("records"):
-        line = next(line for line in TEXT.split("\n\n") if line.startswith(f"unet-small by {row['by']}, "))
-        name = subgroups.NAMES.get(row["group"], row["group"])
-        if row["reason"]:
-            assert f"{name} ({row['n_patients']})" in line
-            continue
-        found = re.search(rf"[:;] {re.escape(name)} (-?[\d.]+)(?:, 95 % interval (\S+) to (\S+))?, n = (\d+)", line)
-        assert is_it(found[1], row["patient"])
-        assert is_it(found[2], row["patient_low"])
-        assert is_it(found[3], row["patient_high"])
-        assert int(found[4]) == row["n_patients"]
+    for by, groups in rows.groupby("by"):
+        line = next(line for line in section("Subgroups") if line.startswith(f"unet-small by {by}, "))
+        spoken = {found["group"]: found for found in SPOKEN.finditer(line)}
+        silent = {found["group"]: found["n"] for found in SILENT.finditer(line)}
+        for row in groups.to_dict("records"):
+            name = subgroups.NAMES.get(row["group"], row["group"])
+            if row["reason"]:
+                assert silent.pop(name) == str(row["n_patients"])
+            else:
+                found = spoken.pop(name)
+                assert told(found, row, "patient", "patient_low", "patient_high")
+                assert found["n"] == str(row["n_patients"])
+        assert not spoken
+        assert not silent
+
+
+def test_what_could_be_shown_is_that_of_the_table() -> None:
+    lines = section("What this many patients could show")[1:]
+    rows = TABLES.power.to_dict("records")
+    assert len(rows) > 5
+    for line, row in zip(lines, rows, strict=True):
+        found = POWER.fullmatch(line)
+        assert found["about"].startswith(row["comparison"])
+        assert found["about"].endswith(row["test"])
+        assert row["baseline"] or row["model"] in found["about"]
+        assert is_it(found["effect"], row["effect"])
+        assert is_it(found["difference"], row["difference"])
+        assert number(found["n"]) == row["n"]
+        for name in ("effect_name", "groups", "difference_of"):
+            assert (found[name] or "") == row[name]
+
+
+def test_assumptions_in_doubt_are_those_of_the_table() -> None:
+    made = TABLES.assumptions[TABLES.assumptions["reason"] == ""]
+    read = {found["assumption"].strip(): found for found in DOUBT.finditer(section("Assumptions")[0])}
+    assert set(read) == set(made["assumption"]) == {"normality", "equal variances"}
+    for assumption, rows in made.groupby("assumption"):
+        assert int(read[assumption]["made"]) == len(rows)
+        assert int(read[assumption]["doubtful"]) == (rows["p"] < 0.05).sum()
 
 
 def test_multiplicity_pseudoreplication_and_refusals_are_told() -> None:
     made = TABLES.tests[TABLES.tests["reason"] == ""]
-    assert f"{len(made)} tests were made. {(made['family'] != '').sum()} of them are in families" in TEXT
-    for family, rows in made[made["family"] != ""].groupby("family"):
-        assert f"{family}: {len(rows)} test" in TEXT
+    alone = made["family"] == ""
+    of_pairs, of_study = ((alone & (made["analysis"] == name)).sum() for name in (outcome.POST_HOC, outcome.STUDY))
+    assert tuple(map(int, COUNTED.search(TEXT).groups())) == (len(made), (~alone).sum(), of_pairs, of_study)
+    families = {found["family"]: int(found["tests"]) for found in FAMILY.finditer(section("Multiplicity")[1])}
+    assert families == made.loc[~alone, "family"].value_counts().to_dict()
     assert "pseudoreplication" in TEXT
     assert "it was observed in nobody and shows nothing" in TEXT
-    refused = TEXT.split("## Tests that were not made")[1]
+    refused = "\n".join(section("Tests that were not made"))
     for row in TABLES.tests[TABLES.tests["reason"] != ""].to_dict("records"):
         assert row["reason"].removeprefix("no test: ") in refused
         assert row["comparison"] in refused
+
+
+def test_no_number_is_left_that_is_not_read_back() -> None:
+    """What the readers above find is taken out of the text, and so are names and notes of the tables."""
+    texts = [table.select_dtypes(exclude="number") for table in vars(TABLES).values()]
+    cells = {str(cell) for table in texts for cell in table.to_numpy().ravel()}
+    names = {part for cell in cells for part in (cell, *cell.split("; "), *cell.split(", "), *cell.split(" within "))}
+    names |= {name.removeprefix("no test: ") for name in names} | set(FIXED)
+    for paragraph in TEXT.split("\n\n"):
+        rest = EVIDENCE.sub("", paragraph) if paragraph in CLAIMS else paragraph
+        readers = [ESTIMATE] if paragraph in CLAIMS else [WHO, VOLUMES_OF, QUANTITY, SPOKEN, SILENT, POWER]
+        for reader in (*readers, DOUBT, COUNTED, FAMILY):
+            rest = reader.sub("", rest)
+        for name in sorted((name for name in names if re.search(r"\d", name)), key=len, reverse=True):
+            rest = rest.replace(name, "")
+        assert not re.search(r"\d", rest), paragraph
 
 
 def test_the_text_is_headings_and_paragraphs() -> None:
