@@ -163,7 +163,7 @@ def _resampled(slices: Slices, bootstrap: Bootstrap) -> Row:
         ],
         axis=1,
     )
-    differences, g = _effects(bootstrap.weights(bled) @ sums)
+    differences, g = _effects(intervals.sums(sums, bootstrap.weights(bled)))
     low, high = intervals.interval(differences)
     g_low, g_high = intervals.interval(g)
     value = float(_effects(sums.sum(axis=0)[None])[1][0])

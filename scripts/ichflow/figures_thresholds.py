@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ichflow.figures import INK, LINES, QUIET, placeholder, save, tidy
-from ichflow.intervals import patient_weights
+from ichflow.intervals import patient_weights, sums
 from ichflow.recipes import STUDY_THRESHOLD
 from ichflow.thresholds import COUNTS, CURVE
 
@@ -48,8 +48,8 @@ def threshold_curves(
 
 def _draw(axes: Axes, patients: pd.DataFrame, folds: Sequence[Mapping[str, Any]], seed: int) -> None:
     dice = _dice(patients)
-    weights = patient_weights(np.ones(len(dice), bool), RESAMPLES, seed) / len(dice)
-    low, high = np.percentile(weights @ dice, [2.5, 97.5], axis=0)
+    means = sums(dice, patient_weights(np.ones(len(dice), bool), RESAMPLES, seed)) / len(dice)
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
     axes.fill_between(CURVE, low, high, color=LINES[0], alpha=0.2, linewidth=0, label="95 % interval over patients")
     axes.plot(CURVE, dice.mean(axis=0), color=LINES[0], label=f"{len(dice)} test patients")
     for number, fold in enumerate(fold for fold in folds if fold["dice"]):

@@ -1,13 +1,14 @@
 """Numbers over patients with their intervals: the bootstrap that draws patients as a whole, and Wilson's for shares.
 
 A resample is a row of weights: how often each patient is in it. Sums are then products of matrices, ranks are sums of
-weights, and no resample is ever laid out.
+weights, and no resample is ever laid out. Weights are whole numbers of a byte, and become floats a block at a time.
 
 A number that is not defined is NaN, and so is an interval over fewer than two patients.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.uint8]
 Row = dict[str, Any]
 
 RESAMPLES = 10_000
@@ -35,12 +37,12 @@ class Bootstrap:
     seed: int = 0
     resamples: int = RESAMPLES
 
-    def weights(self, strata: NDArray[Any]) -> Floats:
+    def weights(self, strata: NDArray[Any]) -> Counts:
         """Draw resamples, see :func:`patient_weights`."""
         return patient_weights(strata, self.resamples, self.seed)
 
 
-def patient_weights(strata: NDArray[Any], resamples: int, seed: int) -> Floats:
+def patient_weights(strata: NDArray[Any], resamples: int, seed: int) -> Counts:
     """Draw how often each patient enters each resample, separately in each stratum.
 
     Parameters
@@ -53,35 +55,68 @@ def patient_weights(strata: NDArray[Any], resamples: int, seed: int) -> Floats:
     Returns
     -------
     ndarray
-        float64 (resample, patient), whole numbers.
+        uint8 (resample, patient), read only: the last draws are kept for whoever asks for the same again. Nobody is
+        drawn more than 255 times (the chance is below 1e-500).
     """
+    codes = np.unique(strata, return_inverse=True)[1]
+    return _drawn(codes.astype(np.int64).tobytes(), resamples, seed)
+
+
+@lru_cache(maxsize=2)  # models are measured one after another, on the same patients
+def _drawn(codes: bytes, resamples: int, seed: int) -> Counts:
+    strata = np.frombuffer(codes, np.int64)
     generator = np.random.default_rng(seed)
-    weights = np.zeros((resamples, strata.size))
+    weights = np.zeros((resamples, strata.size), np.uint8)
     for stratum in np.unique(strata)[::-1]:
-        members = strata == stratum
-        count = int(members.sum())
-        weights[:, members] = generator.multinomial(count, np.full(count, 1 / count), size=resamples)
+        members = np.flatnonzero(strata == stratum)
+        shares = np.full(members.size, 1 / members.size)
+        for rows in _blocks(resamples, members.size):
+            weights[rows, members] = generator.multinomial(members.size, shares, size=rows.stop - rows.start)
+    weights.flags.writeable = False
     return weights
 
 
-def by_blocks(statistic: Callable[[Floats], Floats], weights: Floats, size: int) -> Floats:
+def _blocks(resamples: int, size: int) -> Iterator[slice]:
+    step = max(1, _AT_ONCE // max(size, 1))
+    for start in range(0, resamples, step):
+        yield slice(start, min(start + step, resamples))
+
+
+def by_blocks(statistic: Callable[[Floats], Floats], weights: NDArray[Any], size: int) -> Floats:
     """Compute a statistic of every resample, some resamples at a time, so that memory stays small.
 
     Parameters
     ----------
     statistic
-        Takes weights (resample, patient), gives a number for each resample.
+        Takes weights, float64 (resample, patient), gives a number, or several, for each resample.
     weights
         As :func:`patient_weights` draws them.
     size
         Numbers that a resample takes while it is computed.
     """
-    step = max(1, _AT_ONCE // max(size, 1))
-    parts = [statistic(weights[start : start + step]) for start in range(0, len(weights), step)]
-    return np.concatenate([np.array([]), *parts])
+    parts = [statistic(weights[rows].astype(float)) for rows in _blocks(len(weights), size)]
+    return np.concatenate(parts) if parts else np.array([])
 
 
-def ratio(name: str, numerator: Floats, denominator: Floats, weights: Floats) -> Row:
+def sums(values: Floats, weights: NDArray[Any]) -> Floats:
+    """Sum values over the patients of every resample.
+
+    Parameters
+    ----------
+    values
+        float64 (patient, …).
+    weights
+        As :func:`patient_weights` draws them.
+
+    Returns
+    -------
+    ndarray
+        float64 (resample, …).
+    """
+    return by_blocks(lambda block: block @ values, weights, len(values))
+
+
+def ratio(name: str, numerator: Floats, denominator: Floats, weights: NDArray[Any]) -> Row:
     """Estimate a sum over patients divided by another one.
 
     Parameters
@@ -100,7 +135,8 @@ def ratio(name: str, numerator: Floats, denominator: Floats, weights: Floats) ->
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(np.float64(numerator.sum()) / denominator.sum())
-        resampled = (weights @ numerator) / (weights @ denominator)
+        above, below = sums(np.column_stack([numerator, denominator]), weights).T
+        resampled = above / below
     contributing = int((denominator > 0).sum())
     return with_interval(name, value, resampled if contributing >= 2 else np.array([]))
 
@@ -191,7 +227,7 @@ def auroc(score: Floats, positive: NDArray[np.bool_], weights: Floats | None = N
 
 
 def auroc_by_patient(
-    name: str, score: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], weights: Floats
+    name: str, score: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], weights: NDArray[Any]
 ) -> Row:
     """Estimate the AUROC of slices, or of patients, with an interval over patients.
 
@@ -214,7 +250,7 @@ def auroc_by_patient(
 
 
 def average_precision_by_patient(
-    name: str, score: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], weights: Floats
+    name: str, score: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], weights: NDArray[Any]
 ) -> Row:
     """Estimate the average precision of slices, or of patients, with an interval over patients.
 

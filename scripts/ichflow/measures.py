@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ichflow import agreement, calibration, intervals
-from ichflow.intervals import RESAMPLES, Floats, Row
+from ichflow.intervals import RESAMPLES, Counts, Floats, Row
 from ichflow.lesionwise import SIZES_ML
 from ichflow.samples import floats, order_of_models, rows_of_test
 
@@ -64,7 +64,7 @@ class Sample:
 
     patients: pd.DataFrame
     slices: pd.DataFrame
-    weights: Floats
+    weights: Counts
 
     def of_patients(self, column: str) -> Floats:
         return floats(self.patients, column)
@@ -304,7 +304,7 @@ def _calibration(sample: Sample) -> Iterable[Row]:
     counts = _bins(sample)
     everyone = np.ones(len(sample.patients), bool)
     pooled = calibration.expected_error(*(each.sum(axis=0) for each in counts))
-    resampled = calibration.expected_error(*(sample.weights @ each for each in counts))
+    resampled = calibration.expected_error(*(intervals.sums(each, sample.weights) for each in counts))
     yield (
         {"kind": "calibration", "measure": "ece"}
         | sample.patient_mean(calibration.expected_error(*counts), everyone)

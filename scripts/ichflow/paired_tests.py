@@ -123,7 +123,7 @@ def _obstacle(table: pd.DataFrame, difference: Floats, name: str) -> str:
 
 def _mean_difference(difference: Floats, name: str, bootstrap: Bootstrap) -> Row:
     weights = bootstrap.weights(np.zeros(difference.size))
-    low, high = intervals.interval(weights @ difference / difference.size)
+    low, high = intervals.interval(intervals.sums(difference, weights) / difference.size)
     of = f"mean difference of {UNITS[name]}, bootstrap over patients"
     return {"difference": float(difference.mean()), "ci_low": low, "ci_high": high, "ci_of": of}
 
