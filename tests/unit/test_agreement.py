@@ -11,6 +11,7 @@ from ichflow.intervals import Bootstrap
 from ichflow.lazy import pingouin
 from madeup import make_metrics
 from scipy import stats
+from statsmodels.stats.power import FTestAnovaPower, TTestIndPower, TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 FEW = Bootstrap(seed=1, resamples=400)
@@ -47,13 +48,26 @@ def test_limits_of_agreement_are_the_published_ones() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_limits_and_their_intervals_hold_as_often_as_they_say(seed: int) -> None:
-    """Against simulation: 95 % of the intervals of a limit hold the true limit, 1.96 standard deviations from 0."""
+    """Against simulation: 95 % of the intervals hold what is true of normal differences."""
+    truth = {"bias_ml": 0.0, "sd_ml": 1.0, "limit_low_ml": -1.96, "limit_high_ml": 1.96}
     generator = np.random.default_rng(seed)
-    held = []
+    held = dict.fromkeys(truth, 0)
     for _ in range(2000):
-        _, low, high = agreement.bland_altman(generator.normal(size=25))["limit_high_ml"]
-        held.append(low < 1.96 < high)
-    assert np.mean(held) == pytest.approx(0.95, abs=0.02)
+        found = agreement.bland_altman(generator.normal(size=25))
+        for name, value in truth.items():
+            held[name] += found[name][1] < value < found[name][2]
+    assert np.array(list(held.values())) / 2000 == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("difference", [np.array(LARGE) - MINI, np.array(MINI) ** 2 / 400 - MINI], ids=["flow", "bent"])
+def test_bias_and_spread_agree_with_statsmodels(difference: np.ndarray) -> None:
+    found, known = agreement.bland_altman(difference), sm.stats.DescrStatsW(difference)
+    assert found["bias_ml"] == pytest.approx((known.mean, *known.tconfint_mean()))
+    spread, *ends = found["sd_ml"]
+    assert spread == pytest.approx(np.std(difference, ddof=1))
+    # The ends are those spreads that a chi-squared test of the variance finds just 2.5 % likely
+    for end, q in zip(ends, (0.025, 0.975), strict=True):
+        assert stats.chi2.sf(16 * (spread / end) ** 2, 16) == pytest.approx(q)
 
 
 def test_intraclass_correlation_is_the_published_one() -> None:
@@ -70,7 +84,17 @@ def test_intraclass_correlation_of_two_meters_by_mean_squares() -> None:
     raters = n * ((columns - ratings.mean()) ** 2).sum() / (k - 1)
     rest = ((ratings - rows[:, None] - columns + ratings.mean()) ** 2).sum() / ((n - 1) * (k - 1))
     expected = (between - rest) / (between + (k - 1) * rest + k * (raters - rest) / n)
-    assert agreement.intraclass_correlation(ratings)[0] == pytest.approx(expected)
+    found = agreement.intraclass_correlation(ratings)
+    assert found[0] == pytest.approx(expected)
+    # McGraw and Wong 1996, table 7; 10.1037/1082-989X.1.1.30
+    a, b = k * expected / (n * (1 - expected)), 1 + k * expected * (n - 1) / (n * (1 - expected))
+    v = (a * raters + b * rest) ** 2 / ((a * raters) ** 2 / (k - 1) + (b * rest) ** 2 / ((n - 1) * (k - 1)))
+    f, g = stats.f.ppf(0.975, n - 1, v), stats.f.ppf(0.975, v, n - 1)
+    scale = k * raters + (k * n - k - n) * rest
+    assert found[1:] == pytest.approx(
+        (n * (between - f * rest) / (f * scale + n * between), n * (g * between - rest) / (scale + n * g * between)),
+        abs=0.005,
+    )
 
 
 @pytest.mark.parametrize(("predicted", "margin"), [(LARGE, 30.0), (np.array(MINI) + np.linspace(-3, 9, 17), 6.0)])
@@ -83,16 +107,22 @@ def test_equivalence_agrees_with_statsmodels(predicted: list[float], margin: flo
     assert row["df1"] == 16
     inside = -margin < row["ci_low"] and row["ci_high"] < margin
     assert inside == (row["p"] < 0.05)
-    interval = stats.ttest_rel(predicted, true).confidence_interval(0.9)
+    paired = stats.ttest_rel(predicted, true)
+    interval = paired.confidence_interval(0.9)
+    assert row["effect"] == pytest.approx(paired.statistic / 17**0.5)
+    assert row["effect_low"] < row["effect"] < row["effect_high"]
+    checked = agreement.assumptions(part_of(predicted, true), "unet-small")
+    assert (checked["statistic"], checked["p"]) == pytest.approx(stats.shapiro(np.array(predicted) - true))
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((interval.low, interval.high))
 
 
-def test_the_table_of_agreement() -> None:
-    table = agreement.table(part_of(LARGE, MINI))
+@pytest.mark.parametrize("large", [LARGE, np.array(MINI) ** 2 / 400], ids=["flow", "bent"])
+def test_the_table_of_agreement(large: list[float]) -> None:
+    table = agreement.table(part_of(large, MINI))
     rows = table[table["model"] == "unet-small"].set_index("quantity")
     assert list(rows.index) == list(agreement.QUANTITIES)
     assert (rows["n"] == 17).all()
-    line = sm.OLS(np.array(LARGE) - np.array(MINI), sm.add_constant((np.array(LARGE) + np.array(MINI)) / 2)).fit()
+    line = sm.OLS(np.array(large) - np.array(MINI), sm.add_constant((np.array(large) + np.array(MINI)) / 2)).fit()
     found = rows.loc["slope", ["value", "low", "high"]].astype(float).tolist()
     assert found == pytest.approx([line.params[1], *line.conf_int()[1]])
     assert ((rows["low"] < rows["value"]) & (rows["value"] < rows["high"])).all()
@@ -112,6 +142,29 @@ def test_power_is_that_of_r() -> None:
     assert power.smallest_between(20, 20) == pytest.approx(0.9091, abs=1e-4)
     assert power.smallest_paired(20 * np.pi / 3) == pytest.approx(0.6604, abs=1e-4)  # rank tests count fewer pairs
     assert power.smallest_eta_squared([11.92613] * 4) == pytest.approx(0.2, abs=1e-5)
+
+
+@pytest.mark.parametrize(("m", "n"), [(16, 16), (8, 30)])
+def test_power_agrees_with_statsmodels(m: int, n: int) -> None:
+    given = {"power": 0.8, "alpha": 0.05}
+    assert power.smallest_between(m, n) == pytest.approx(TTestIndPower().solve_power(nobs1=m, ratio=n / m, **given))
+    assert power.smallest_paired(n) == pytest.approx(TTestPower().solve_power(nobs=n * 3 / np.pi, **given))
+    f = FTestAnovaPower().solve_power(nobs=3 * 3 / (1 / m + 2 / n), k_groups=3, **given)
+    assert power.smallest_eta_squared([m, n, n]) == pytest.approx(f**2 / (1 + f**2), abs=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [[12, 12, 12], [16, 8, 8]])
+def test_the_smallest_eta_squared_is_found_four_times_in_five(sizes: list[int]) -> None:
+    """Against simulation: means one apart from the next, with the spread that gives this share of the variance.
+
+    Groups of one size have just that power; of others, means about which the weighted sum of squares is the same.
+    """
+    eta, generator = power.smallest_eta_squared(sizes), np.random.default_rng(1)
+    means = np.array([-1.0, 0.0, 1.0])
+    means *= (eta / (1 - eta) / np.mean(means**2)) ** 0.5
+    drawn = [generator.normal(mean, size=(3000, size)) for mean, size in zip(means, sizes, strict=True)]
+    found = (stats.f_oneway(*drawn, axis=1).pvalue < 0.05).mean()
+    assert found == pytest.approx(0.8, abs=0.03)
 
 
 @pytest.mark.parametrize(("m", "n"), [(12, 12), (8, 30)])
@@ -164,6 +217,10 @@ def test_clustered_errors_agree_with_statsmodels(seed: int) -> None:
     assert row["statistic"] == pytest.approx(robust.params.iloc[1] / error)
     assert row["df1"] == 9  # ten patients have such slices
     assert row["ci_low"] < row["difference"] < row["ci_high"]
+    areas = [table.loc[table["group"] == name, "area_px"] for name in ("hemorrhage", "none")]
+    assert row["effect"] == pytest.approx(pingouin().compute_effsize(*areas, eftype="hedges"))
+    assert row["effect_low"] < row["effect"] < row["effect_high"]
+    assert row["p"] == pytest.approx(2 * stats.t.sf(abs(row["statistic"]), 9))
     assert error > 1.2 * plain.fit().bse.iloc[1]  # than if slices were independent
 
 
@@ -175,6 +232,19 @@ def test_likeness_of_slices_is_that_of_pingouin() -> None:
     )
     expected = pingouin().intraclass_corr(table, targets="patient", raters="slice", ratings="area_px")
     assert found == pytest.approx(expected.set_index("Type").loc["ICC(1,1)", "ICC"])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_likeness_of_slices_is_that_of_scipy_where_patients_have_different_numbers(seed: int) -> None:
+    table = cluster_samples(seed).sample(frac=0.6, random_state=seed)
+    table = table[table["group"] == "none"]
+    numbers = table["patient"].value_counts()
+    assert numbers.nunique() > 2
+    f = stats.f_oneway(*(rows["area_px"] for _, rows in table.groupby("patient"))).statistic
+    usual = (len(table) - (numbers**2).sum() / len(table)) / (len(numbers) - 1)
+    owner = np.unique(table["patient"], return_inverse=True)[1]
+    found = clustered.Slices(table["area_px"].to_numpy(), np.zeros(len(table), bool), owner)
+    assert clustered.intraclass_correlation(found) == pytest.approx((f - 1) / (f + usual - 1))
 
 
 def test_clusters_without_what_a_test_needs() -> None:

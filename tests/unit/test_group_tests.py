@@ -1,7 +1,8 @@
 """Tests of independent groups against SciPy, statsmodels and R, and where none can be made.
 
-Figures named R are what R 4 prints for its own datasets ``sleep`` (Student 1908), ``PlantGrowth`` (Dobson 1983) and
-``InsectSprays`` (Beall 1942), and for the example of Hollander and Wolfe (1973, p. 69) in ``help(wilcox.test)``.
+Figures named R are what R 4 prints for its own datasets ``sleep`` (Student 1908), ``PlantGrowth`` (Dobson 1983),
+``InsectSprays`` (Beall 1942) and ``airquality`` (Chambers 1983), and for the example of Hollander and Wolfe (1973,
+p. 69) in ``help(wilcox.test)``.
 """
 
 from itertools import combinations
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from ichflow import group_tests, outcome
 from ichflow.group_tests import ANOVA, GAMES_HOWELL, KRUSKAL, MANN_WHITNEY, STUDENT, WELCH, WELCH_ANOVA, Groups
 from ichflow.intervals import Bootstrap
+from ichflow.lazy import pingouin
 from scipy import stats
+from statsmodels.stats.multicomp import pairwise_tukeyhsd
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.oneway import anova_oneway
 
@@ -29,6 +32,16 @@ AREAS = {"one": [812.0, 40, 1204, 333, 95, 560, 2011, 0, 77, 610], "two": [0.0, 
 HOLLANDER = {
     "one": [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46],
     "two": [1.15, 0.88, 0.90, 0.74, 1.21],
+}
+OZONE = {  # of May and of August
+    "one": [
+        *(41, 36, 12, 18, 28, 23, 19, 8, 7, 16, 11, 14, 18),
+        *(14, 34, 6, 30, 11, 1, 11, 4, 32, 23, 45, 115, 37),
+    ],
+    "two": [
+        *(39, 9, 16, 78, 35, 66, 122, 89, 110, 44, 28, 65, 22),
+        *(59, 23, 31, 44, 21, 9, 45, 168, 73, 76, 118, 84, 85),
+    ],
 }
 PLANTS = {
     "ctrl": [4.17, 5.58, 5.18, 6.11, 4.50, 4.61, 5.17, 4.53, 5.33, 5.14],
@@ -64,7 +77,7 @@ def test_welch_and_student_are_those_of_r() -> None:
     assert (student["statistic"], student["df1"], student["p"]) == pytest.approx((-1.8608, 18, 0.07919), abs=5e-5)
 
 
-@pytest.mark.parametrize("members", [SLEEP, AREAS, HOLLANDER], ids=["sleep", "areas", "hollander"])
+@pytest.mark.parametrize("members", [SLEEP, AREAS, HOLLANDER, OZONE], ids=["sleep", "areas", "hollander", "ozone"])
 def test_two_groups_agree_with_scipy(members: dict[str, list[float]]) -> None:
     first, second = members.values()
     for test, equal in ((STUDENT, True), (WELCH, False)):
@@ -76,6 +89,7 @@ def test_two_groups_agree_with_scipy(members: dict[str, list[float]]) -> None:
         assert row["p"] == pytest.approx(expected.pvalue)
         assert (row["ci_low"], row["ci_high"]) == pytest.approx((interval.low, interval.high))
         assert row["difference"] == pytest.approx(np.mean(first) - np.mean(second))
+        assert row["effect"] == pytest.approx(pingouin().compute_effsize(first, second, eftype="hedges"))
         assert row["effect_low"] < row["effect"] < row["effect_high"]
         assert row["groups"] == f"one {len(first)}, two {len(second)}"
         assert row["reason"] == ""
@@ -89,6 +103,8 @@ def test_two_groups_agree_with_scipy(members: dict[str, list[float]]) -> None:
 def test_mann_whitney_is_that_of_r() -> None:
     row = two(HOLLANDER, MANN_WHITNEY)  # R: W = 35, p one-sided 0.1272
     assert (row["statistic"], row["p"]) == pytest.approx((35, 0.2544), abs=1e-4)
+    row = two(OZONE, MANN_WHITNEY)  # R: W = 127.5, p-value = 0.0001208
+    assert (row["statistic"], row["p"]) == pytest.approx((127.5, 0.0001208), abs=5e-8)
 
 
 def test_hedges_g_by_hand() -> None:
@@ -127,20 +143,24 @@ def test_several_groups_agree_with_scipy_and_statsmodels(members: dict[str, list
 
 
 @pytest.mark.parametrize("members", [PLANTS, SPRAYS], ids=["plants", "sprays"])
-def test_pairs_agree_with_the_studentized_range(members: dict[str, list[float]]) -> None:
+def test_pairs_agree_with_statsmodels(members: dict[str, list[float]]) -> None:
+    of = groups(members)
+    expected = pairwise_tukeyhsd(of.values, of.labels, use_var="unequal")
+    known = {}
+    for place, (first, second) in enumerate(combinations(expected.groupsunique, 2)):
+        known[first, second] = -expected.meandiffs[place], -expected.confint[place][::-1], expected.pvalues[place]
     rows = group_tests.compare_pairs(groups(members), BASE, "pairs", FEW)
     howell = {row["comparison"]: row for row in rows if row["test"] == GAMES_HOWELL}
     assert len(rows) == 2 * len(howell) == len(members) * (len(members) - 1)
     for first, second in combinations(members, 2):
         row = howell[f"area: {first} against {second}"]
         a, b = np.array(members[first]), np.array(members[second])
-        expected = stats.ttest_ind(a, b, equal_var=False)
-        assert row["df1"] == pytest.approx(expected.df)
-        p = stats.studentized_range.sf(abs(expected.statistic) * 2**0.5, len(members), expected.df)
-        assert row["p"] == pytest.approx(p)
-        assert row["statistic"] == pytest.approx(expected.statistic)
-        assert row["difference"] == pytest.approx(a.mean() - b.mean())
-        assert (row["ci_low"] <= 0 <= row["ci_high"]) == (p >= 0.05)
+        welch, (difference, interval, p) = stats.ttest_ind(a, b, equal_var=False), known[first, second]
+        assert row["df1"] == pytest.approx(welch.df)
+        assert row["statistic"] == pytest.approx(welch.statistic)
+        assert row["p"] == pytest.approx(p, abs=1e-6)
+        assert row["difference"] == pytest.approx(a.mean() - b.mean()) == pytest.approx(difference)
+        assert [row["ci_low"], row["ci_high"]] == pytest.approx(interval, rel=1e-4)
         assert row["family"] == ""
     ranked = [row for row in rows if row["test"] == MANN_WHITNEY]
     assert {row["family"] for row in ranked} == {"pairs"}

@@ -7,6 +7,7 @@ import pytest
 from ichflow import intervals
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 
 def test_bootstrapped_auroc_is_that_of_the_resampled_slices() -> None:
@@ -47,6 +48,32 @@ def test_average_precision_of_patients_is_resampled_with_all_their_slices() -> N
     alone = intervals.average_precision_by_patient("ap", score, positive & (owner == 0), owner, weights)
     assert isnan(alone["ap_low"])
     assert isnan(intervals.average_precision_by_patient("ap", score, positive & False, owner, weights)["ap"])
+
+
+@pytest.mark.parametrize(("found", "total"), [(3, 16), (10, 10), (0, 7), (81, 100)])
+def test_shares_agree_with_statsmodels(found: int, total: int) -> None:
+    row = intervals.share("share", found, total)
+    ends = proportion_confint(found, total, method="wilson")
+    assert [row["share"], row["share_low"], row["share_high"]] == pytest.approx([found / total, *ends], abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ratios_have_the_percentile_interval_of_scipy(seed: int) -> None:
+    """Of other resamples, so that the ends agree but for what chance moves them by."""
+    generator = np.random.default_rng(seed)
+    denominator = generator.integers(20, 900, 25).astype(float)
+    numerator = denominator * generator.beta(4, 2, 25)
+    row = intervals.ratio("r", numerator, denominator, intervals.patient_weights(np.zeros(25), 10_000, seed))
+    drawn = stats.bootstrap(
+        (numerator, denominator),
+        lambda above, below: above.sum() / below.sum(),
+        paired=True,
+        vectorized=False,
+        method="percentile",
+        rng=seed,
+    ).confidence_interval
+    assert row["r"] == pytest.approx(numerator.sum() / denominator.sum())
+    assert [row["r_low"], row["r_high"]] == pytest.approx(drawn, abs=0.05 * (drawn.high - drawn.low))
 
 
 def test_a_share_of_all_or_none_is_no_certainty() -> None:

@@ -32,6 +32,7 @@ def both(metrics: pd.DataFrame, level: str = "patient") -> tuple[pd.DataFrame, p
 def test_overlap_and_volume_agree_with_scipy(seed: int) -> None:
     metrics = make_metrics(seed)
     rows, (ours, theirs) = compared(metrics), both(metrics)
+    checks = paired_tests.assumptions(samples.part_of_test(metrics), "unet-small", "threshold")
     error = [(table["predicted_ml"] - table["true_ml"]).abs() for table in (ours, theirs)]
     for name, a, b in (
         ("Dice", ours["dice"].dropna(), theirs["dice"].dropna()),
@@ -42,6 +43,11 @@ def test_overlap_and_volume_agree_with_scipy(seed: int) -> None:
         assert (row["statistic"], row["p"]) == pytest.approx((expected.statistic, expected.pvalue))
         assert row["difference"] == pytest.approx((a - b).mean())
         assert row["ci_low"] < row["difference"] < row["ci_high"]
+        resampled = stats.bootstrap([a - b], np.mean, n_resamples=5000, method="percentile", rng=seed)
+        spread = row["ci_high"] - row["ci_low"]
+        assert [row["ci_low"], row["ci_high"]] == pytest.approx(resampled.confidence_interval, abs=0.15 * spread)
+        checked = next(found for found in checks if found["comparison"] == row["comparison"])
+        assert (checked["statistic"], checked["p"]) == pytest.approx(stats.shapiro(a - b))
     assert rows["Dice"]["n"] == 9
     assert rows["absolute error of the volume"]["n"] == 18
 
@@ -55,6 +61,14 @@ def test_wilcoxon_is_that_of_r() -> None:
     assert found["p_val"] == pytest.approx(2 * 0.01953, abs=1e-5)
     ranked = effects.matched_rank_biserial(first - second, np.ones((1, 9)))[0]
     assert ranked == pytest.approx((40 - 5) / 45) == found["RBC"]
+
+
+def test_wilcoxon_with_ties_and_a_zero_is_that_of_r() -> None:
+    """R's dataset ``sleep`` (Student 1908), paired: V = 0, p-value = 0.009091, with continuity correction."""
+    first = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0, 2])
+    second = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
+    found = pingouin().wilcoxon(np.round(first - second, 1)).iloc[0]
+    assert (found["W_val"], found["p_val"]) == pytest.approx((0, 0.009091), abs=5e-7)
 
 
 @pytest.mark.parametrize("seed", [1, 5])
