@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ichflow import calibration
+from sklearn.calibration import calibration_curve
 
 SHAPE = (2, 4, 5)
 EDGES = np.arange(11) * 25.5  # of levels of 255
@@ -32,6 +33,19 @@ def test_a_probability_that_holds_has_no_error(tenths):
     probability = np.full(truth.shape, tenths / 10, np.float32)
     counts = [np.array(each) for each in calibration.count(probability, truth, np.ones(truth.shape, bool)).values()]
     assert calibration.expected_error(*counts) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_curve_and_its_error_agree_with_scikit_learn(seed):
+    generator = np.random.default_rng(seed)
+    probability = generator.beta(0.6, 1, (3, 40, 40)).astype(np.float32)
+    truth = generator.random(probability.shape) < probability**1.5
+    counts = [np.array(each) for each in calibration.count(probability, truth, truth | True).values()]
+    pixels, true_pixels, summed = counts
+    share, mean = calibration_curve(truth.ravel(), probability.ravel(), n_bins=10)
+    assert true_pixels / pixels == pytest.approx(share)
+    assert summed / pixels == pytest.approx(mean)
+    assert calibration.expected_error(*counts) == pytest.approx(np.average(abs(share - mean), weights=pixels))
 
 
 def test_error_by_hand():

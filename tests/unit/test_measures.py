@@ -66,6 +66,9 @@ INVENTORY = make_inventory(ROWS)
 GROUPS = subgroups.table(ROWS, INVENTORY, smallest=1, resamples=FEW).set_index(["group", "measure", "model"])
 
 
+EACH_MODEL = pytest.mark.parametrize("model", ["threshold", RECIPE])
+
+
 def level(name, model=RECIPE):
     return ROWS[(ROWS["part"] == "test") & (ROWS["level"] == name) & (ROWS["model"] == model)]
 
@@ -79,18 +82,20 @@ def test_every_measure_has_a_row_for_every_model_baselines_first():
     assert schema["kind"]["enum"] == list(measure_tables.KINDS)
 
 
+@EACH_MODEL
 @pytest.mark.parametrize("name", ["dice", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm"])
-def test_means_are_over_those_in_which_a_measure_is_defined(name):
-    row = TABLE.loc[name, RECIPE]
+def test_means_are_over_those_in_which_a_measure_is_defined(name, model):
+    row = TABLE.loc[name, model]
     for unit in ("slice", "patient"):
-        values = level(unit).query("has_hemorrhage")[name].astype(float).dropna()
+        values = level(unit, model).query("has_hemorrhage")[name].astype(float).dropna()
         assert row[unit] == pytest.approx(values.mean())
         assert row[f"n_{unit}s"] == len(values)
         assert row[f"{unit}_low"] < row[unit] < row[f"{unit}_high"]
 
 
-def test_pooled_is_of_all_test_patients_together():
-    patients = level("patient")
+@EACH_MODEL
+def test_pooled_is_of_all_test_patients_together(model):
+    patients = level("patient", model)
     hit, false, missed = (
         patients[f"{kind}_px"].sum() for kind in ("true_positive", "false_positive", "false_negative")
     )
@@ -102,15 +107,15 @@ def test_pooled_is_of_all_test_patients_together():
         "nsd": patients["boundary_near"].sum() / patients["boundary"].sum(),
     }
     for name, value in expected.items():
-        assert TABLE.loc[(name, RECIPE), "pooled"] == pytest.approx(value), name
+        assert TABLE.loc[(name, model), "pooled"] == pytest.approx(value), name
     both = patients.dropna(subset="assd_mm")
-    assert TABLE.loc[("assd_mm", RECIPE), "pooled"] == pytest.approx(
+    assert TABLE.loc[("assd_mm", model), "pooled"] == pytest.approx(
         np.average(both["assd_mm"].astype(float), weights=both["boundary"])
     )
-    assert TABLE.loc[("assd_mm", RECIPE), "n_pooled"] == len(both)
+    assert TABLE.loc[("assd_mm", model), "n_pooled"] == len(both)
     assert TABLE.loc[("assd_mm", "null"), "n_pooled"] == 0
     assert TABLE.loc[("dice", "null"), "n_pooled"] == len(patients) == 15
-    assert isnan(TABLE.loc[("hd95_mm", RECIPE), "pooled"])
+    assert isnan(TABLE.loc[("hd95_mm", model), "pooled"])
 
 
 def test_the_model_that_predicts_nothing_cannot_win():
@@ -124,10 +129,11 @@ def test_the_model_that_predicts_nothing_cannot_win():
     assert TABLE.loc[("clean_rate", "null"), ["slice", "patient"]].tolist() == [1, 1]
 
 
-def test_volumes_agree_within_the_limits_of_bland_and_altman():
-    bleeding = level("patient").query("has_hemorrhage")
+@EACH_MODEL
+def test_volumes_agree_within_the_limits_of_bland_and_altman(model):
+    bleeding = level("patient", model).query("has_hemorrhage")
     difference = bleeding["predicted_ml"] - bleeding["true_ml"]
-    rows = TABLE.xs(RECIPE, level="model")
+    rows = TABLE.xs(model, level="model")
     assert rows.loc["volume_difference_ml", "patient"] == pytest.approx(difference.mean())
     for name, sign in (("limit_low_ml", -1), ("limit_high_ml", 1)):
         row = rows.loc[name]
@@ -138,48 +144,51 @@ def test_volumes_agree_within_the_limits_of_bland_and_altman():
     assert rows.loc["relative_volume_difference", "patient"] == pytest.approx((difference / bleeding["true_ml"]).mean())
 
 
-def test_detection_agrees_with_scikit_learn():
+@EACH_MODEL
+def test_detection_agrees_with_scikit_learn(model):
     for unit in ("slice", "patient"):
-        rows = level(unit)
+        rows = level(unit, model)
         truth = rows["has_hemorrhage"].astype(bool)
-        assert TABLE.loc[("auroc", RECIPE), unit] == pytest.approx(roc_auc_score(truth, rows["score"]))
+        assert TABLE.loc[("auroc", model), unit] == pytest.approx(roc_auc_score(truth, rows["score"]))
         precision = average_precision_score(truth, rows["score"])
-        assert TABLE.loc[("average_precision", RECIPE), unit] == pytest.approx(precision)
-        found = TABLE.loc[("detection_sensitivity", RECIPE), [unit, f"n_{unit}s"]]
+        assert TABLE.loc[("average_precision", model), unit] == pytest.approx(precision)
+        found = TABLE.loc[("detection_sensitivity", model), [unit, f"n_{unit}s"]]
         assert found.tolist() == [pytest.approx(rows.loc[truth, "detected"].mean()), truth.sum()]
-        clean = TABLE.loc[("clean_rate", RECIPE), [unit, f"n_{unit}s"]]
+        clean = TABLE.loc[("clean_rate", model), [unit, f"n_{unit}s"]]
         assert clean.tolist() == [pytest.approx(1 - rows.loc[~truth, "detected"].mean()), (~truth).sum()]
-        false = TABLE.loc[("false_positive_px", RECIPE), unit]
+        false = TABLE.loc[("false_positive_px", model), unit]
         assert false == pytest.approx(rows.loc[~truth, "predicted_px"].mean())
 
 
-def test_lesions_are_counted_over_all_patients():
-    rows = level("patient")
+@EACH_MODEL
+def test_lesions_are_counted_over_all_patients(model):
+    rows = level("patient", model)
     sums = rows[[name for name in rows if "lesions" in name]].sum()
     true, found, predicted, false = (
         sums[f"{kind}_lesions"] for kind in ("true", "found", "predicted", "false_positive")
     )
-    pooled = TABLE.xs(RECIPE, level="model")["pooled"]
+    pooled = TABLE.xs(model, level="model")["pooled"]
     assert pooled["lesion_sensitivity"] == pytest.approx(found / true)
     assert pooled["lesion_precision"] == pytest.approx(1 - false / predicted)
     assert pooled["lesion_f1"] == pytest.approx(2 * found / (2 * found + (true - found) + false))
     small = sums["found_lesions_under_1_ml"] / sums["true_lesions_under_1_ml"]
     assert pooled["lesion_sensitivity_under_1_ml"] == pytest.approx(small)
-    assert TABLE.loc[("lesion_sensitivity", RECIPE), "n_pooled"] == true
-    assert TABLE.loc[("lesion_sensitivity", RECIPE), "pooled_over"] == "lesions"
-    assert TABLE.loc[("false_positive_lesions", RECIPE), "patient"] == pytest.approx(
+    assert TABLE.loc[("lesion_sensitivity", model), "n_pooled"] == true
+    assert TABLE.loc[("lesion_sensitivity", model), "pooled_over"] == "lesions"
+    assert TABLE.loc[("false_positive_lesions", model), "patient"] == pytest.approx(
         rows["false_positive_lesions"].mean()
     )
 
 
-def test_calibration_is_that_of_all_pixels_together():
-    rows = level("patient")
+@EACH_MODEL
+def test_calibration_is_that_of_all_pixels_together(model):
+    rows = level("patient", model)
     pixels, true_pixels, summed = (np.stack(rows[name].tolist()).sum(axis=0) for name in calibration.COUNTS)
     expected = (pixels / pixels.sum() * abs(summed / np.maximum(pixels, 1) - true_pixels / np.maximum(pixels, 1))).sum()
-    assert TABLE.loc[("ece", RECIPE), "pooled"] == pytest.approx(expected)
+    assert TABLE.loc[("ece", model), "pooled"] == pytest.approx(expected)
     table = measures.calibration_table(ROWS, resamples=FEW)
     assert tuple(table.columns) == measures.CALIBRATION_COLUMNS
-    ours = table[table["model"] == RECIPE]
+    ours = table[table["model"] == model]
     assert ours["pixels"].tolist() == pixels.tolist()
     assert ours["pixels"].sum() == 15 * np.prod(SHAPE)
     known = (ours["pixels"] > 0).to_numpy()
@@ -187,19 +196,20 @@ def test_calibration_is_that_of_all_pixels_together():
     assert ours["probability"][known].between(ours["bin_low"][known], ours["bin_high"][known]).all()
 
 
-def test_subgroups_hold_their_patients():
-    bleeding = level("patient").query("has_hemorrhage")
+@EACH_MODEL
+def test_subgroups_hold_their_patients(model):
+    bleeding = level("patient", model).query("has_hemorrhage")
     epidural = bleeding[bleeding["epidural"].astype(bool)]
-    row = GROUPS.loc["epidural", "dice", RECIPE]
+    row = GROUPS.loc["epidural", "dice", model]
     assert (row["by"], row["n_patients"]) == ("subtype", len(epidural))
     assert row["patient"] == pytest.approx(epidural["dice"].astype(float).mean())
-    slices = level("slice")
+    slices = level("slice", model)
     chosen = slices[slices["epidural"].astype(bool) & slices["has_hemorrhage"].astype(bool)]
     assert row["n_slices"] == len(chosen)
     assert row["slice"] == pytest.approx(chosen["dice"].astype(float).mean())
-    assert GROUPS.loc["subdural", "dice", RECIPE]["n_patients"] == 0
+    assert GROUPS.loc["subdural", "dice", model]["n_patients"] == 0
     volumes = ["under_1_ml", "1_to_5_ml", "5_to_30_ml", "over_30_ml"]
-    numbers = [GROUPS.loc[name, "dice", RECIPE]["n_patients"] for name in volumes]
+    numbers = [GROUPS.loc[name, "dice", model]["n_patients"] for name in volumes]
     expected = [((bleeding["true_ml"] >= low) & (bleeding["true_ml"] < high)).sum() for low, high in SIZES]
     assert numbers == expected
     assert sum(numbers) == len(bleeding)
@@ -209,8 +219,9 @@ def test_subgroups_hold_their_patients():
 SIZES = [(0, 1), (1, 5), (5, 30), (30, np.inf)]
 
 
-def test_subgroups_of_the_inventory_hold_their_patients():
-    patients = level("patient").merge(INVENTORY, on="patient")
+@EACH_MODEL
+def test_subgroups_of_the_inventory_hold_their_patients(model):
+    patients = level("patient", model).merge(INVENTORY, on="patient")
     bleeding = patients[patients["has_hemorrhage"].astype(bool)]
     chosen = {
         ("age", "under_18_years"): lambda rows: rows["age_years"] < 18,
@@ -222,11 +233,11 @@ def test_subgroups_of_the_inventory_hold_their_patients():
     }
     for (by, group), of in chosen.items():
         members, clean = bleeding[of(bleeding)], patients[of(patients) & ~patients["has_hemorrhage"].astype(bool)]
-        row = GROUPS.loc[group, "dice", RECIPE]
+        row = GROUPS.loc[group, "dice", model]
         assert (row["by"], row["n_patients"]) == (by, len(members))
         assert row["patient"] == pytest.approx(members["dice"].astype(float).mean(), nan_ok=True)
-        assert GROUPS.loc[group, "clean_rate", RECIPE]["n_patients"] == len(clean)
-    assert ("under_1_ml", "clean_rate", RECIPE) not in GROUPS.index
+        assert GROUPS.loc[group, "clean_rate", model]["n_patients"] == len(clean)
+    assert ("under_1_ml", "clean_rate", model) not in GROUPS.index
 
 
 def test_what_is_not_in_the_inventory_is_a_group_of_its_own():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn.metrics as sklearn
 from ichflow import metrics
 from ichflow.dataset import LABELS
 
@@ -45,6 +46,26 @@ def test_counted_by_hand():
     assert patient["score"] == 0.9
     assert patient["fracture"]  # known of the patient, of no slice
     assert not first["fracture"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pixels_agree_with_scikit_learn(seed):
+    generator = np.random.default_rng(seed)
+    truth = generator.random((3, 20, 20)) < 0.2
+    prediction = np.where(generator.random(truth.shape) < 0.8, truth, generator.random(truth.shape) < 0.3)
+    *slices, patient = measured(truth, prediction)
+    for row, marked, drawn in [(patient, truth, prediction), *zip(slices, truth, prediction, strict=True)]:
+        pixels = marked.ravel(), drawn.ravel()
+        expected = {
+            "dice": sklearn.f1_score(*pixels),
+            "iou": sklearn.jaccard_score(*pixels),
+            "sensitivity": sklearn.recall_score(*pixels),
+            "specificity": sklearn.recall_score(*pixels, pos_label=0),
+            "precision": sklearn.precision_score(*pixels),
+            "accuracy": sklearn.accuracy_score(*pixels),
+        }
+        assert {name: row[name] for name in expected} == pytest.approx(expected)
+        assert row["relative_volume_difference"] == pytest.approx(drawn.sum() / marked.sum() - 1)
 
 
 def test_pixels_are_counted_at_both_thresholds_and_along_the_curve():

@@ -63,12 +63,31 @@ def test_wilcoxon_is_that_of_r() -> None:
     assert ranked == pytest.approx((40 - 5) / 45) == found["RBC"]
 
 
-def test_wilcoxon_with_ties_and_a_zero_is_that_of_r() -> None:
-    """R's dataset ``sleep`` (Student 1908), paired: V = 0, p-value = 0.009091, with continuity correction."""
+def test_wilcoxon_of_few_pairs_with_ties_counts_all_signs() -> None:
+    """R's dataset ``sleep`` (Student 1908), paired. R approximates here (0.009091); all of 2^9 signs can be counted."""
     first = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0, 2])
     second = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
-    found = pingouin().wilcoxon(np.round(first - second, 1)).iloc[0]
-    assert (found["W_val"], found["p_val"]) == pytest.approx((0, 0.009091), abs=5e-7)
+    for reversed_ in ([], [0, 6]):
+        difference = np.round(first - second, 1)
+        difference[reversed_] *= -1
+        found = pingouin().wilcoxon(difference).iloc[0]
+        ranked = stats.rankdata(abs(difference[difference != 0]))
+        every = np.array([np.dot(signs, ranked) for signs in product((0, 1), repeat=9)])
+        smaller = min(ranked[difference[difference != 0] > 0].sum(), ranked[difference[difference != 0] < 0].sum())
+        assert found["W_val"] == smaller
+        assert found["p_val"] == pytest.approx(2 * np.mean(every <= smaller))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_wilcoxon_of_many_pairs_is_the_normal_approximation_of_the_textbook(seed: int) -> None:
+    """With the corrections for continuity and ties (Hollander and Wolfe 1973, eq. 3.11)."""
+    difference = np.random.default_rng(seed).integers(-6, 9, 40).astype(float)
+    difference = difference[difference != 0]
+    found, n = pingouin().wilcoxon(difference).iloc[0], difference.size
+    _, ties = np.unique(abs(difference), return_counts=True)
+    variance = n * (n + 1) * (2 * n + 1) / 24 - (ties**3 - ties).sum() / 48
+    z = (abs(stats.rankdata(abs(difference))[difference > 0].sum() - n * (n + 1) / 4) - 0.5) / variance**0.5
+    assert found["p_val"] == pytest.approx(2 * stats.norm.sf(z))
 
 
 @pytest.mark.parametrize("seed", [1, 5])

@@ -10,20 +10,28 @@ from scipy import stats
 FEW = 500
 
 
-def test_summary_by_hand() -> None:
-    metrics = make_metrics()
+@pytest.mark.parametrize("model", ["threshold", "unet-small"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_summary_by_hand(seed: int, model: str) -> None:
+    metrics = make_metrics(seed)
     table = summary.summary(metrics, resamples=FEW).set_index("model")
     assert list(table.index) == ["null", "threshold", "unet-small"]
-    row = table.loc["unet-small"]
-    patients, slices = (chosen_rows(metrics, "unet-small", level) for level in ("patient", "slice"))
+    row = table.loc[model]
+    patients, slices = (chosen_rows(metrics, model, level) for level in ("patient", "slice"))
     assert (row["n_patients"], row["n_hemorrhage_patients"], row["n_positive_slices"]) == (18, 9, 36)
-    assert row["dice"] == pytest.approx(patients["dice"].mean())
+    for name in ("dice", "iou", "sensitivity"):
+        assert row[name] == pytest.approx(patients[name].mean())
     assert row["precision"] == pytest.approx(patients.loc[patients["has_hemorrhage"], "precision"].mean())
     assert row["slice_dice"] == pytest.approx(slices["dice"].mean())
     hit, true, predicted = (slices[f"{name}_px"].sum() for name in ("true_positive", "true", "predicted"))
     assert row["pooled_dice"] == pytest.approx(2 * hit / (true + predicted))
     right = slices["true_positive_px"] + slices["true_negative_px"]
     assert row["accuracy"] == pytest.approx(right.mean() / 10_000)
+    quiet, wrong = (patients[f"{name}_px"].sum() for name in ("true_negative", "false_positive"))
+    assert row["specificity"] == pytest.approx(quiet / (quiet + wrong))
+    bleeding, clean = (patients[patients["has_hemorrhage"] == of]["detected"] for of in (True, False))
+    assert row["slice_sensitivity"] == pytest.approx(slices.loc[slices["has_hemorrhage"], "detected"].mean())
+    assert (row["patient_sensitivity"], row["patient_specificity"]) == (bleeding.mean(), 1 - clean.mean())
     negative = slices[~slices["has_hemorrhage"]]
     assert row["slice_specificity"] == pytest.approx(1 - negative["detected"].mean())
     positive_scores = slices.loc[slices["has_hemorrhage"], "score"]

@@ -6,6 +6,7 @@ import pytest
 from ichflow import metrics, threshold_table
 from ichflow.dataset import LABELS
 from ichflow.figures_thresholds import threshold_curves
+from sklearn.metrics import f1_score, recall_score
 
 KEYS = {"seed": 1, "resamples": 200}
 
@@ -45,6 +46,31 @@ def test_numbers_are_those_of_each_threshold(table):
     assert (study["threshold"], study["writes_masks"], mask["writes_masks"]) == (0.7, False, True)
     assert tuple(validation[["threshold_low", "threshold_high"]]) == (0.3, 0.5)
     assert tuple(mask[["n_patients", "n_hemorrhage_patients", "n_other_patients", "n_positive_slices"]]) == (4, 2, 2, 6)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_numbers_agree_with_scikit_learn_at_each_threshold(seed):
+    generator = np.random.default_rng(seed)
+    rows, drawn = [], {}
+    for name in ("000", "001", "002", "003"):
+        truth = (generator.random((3, 8, 8)) < 0.4) & (name != "003")
+        probability = np.round(generator.random(truth.shape) * np.where(truth, 1, 0.8), 2).astype(np.float32)
+        about = {"patient": name, "model": "unet", "fold": 0, "part": "test", "threshold": 0.5}
+        case = metrics.Case(truth, truth | True, metrics.Labels(np.zeros((3, len(LABELS)), bool), []), (5.0, 1.0, 1.0))
+        answer = metrics.Answer(probability >= 0.5, probability, probability.max(axis=(1, 2)).astype(float))
+        rows += metrics.rows(about | {"validation_threshold": 0.3}, case, answer)
+        drawn[name] = truth, probability
+    found = threshold_table.table(pd.DataFrame(rows), **KEYS).set_index("threshold_of")
+    bleeding = [drawn[name] for name in ("000", "001", "002")]
+    for name, threshold in (("mask", 0.5), ("study", 0.7), ("validation", 0.3)):
+        row, at = found.loc[name], np.float32(threshold)
+        every = [np.concatenate([each[place].ravel() for each in drawn.values()]) for place in (0, 1)]
+        assert row["pooled_dice"] == pytest.approx(f1_score(every[0], every[1] >= at))
+        pixels = [(truth.ravel(), (probability >= at).ravel()) for truth, probability in bleeding]
+        assert row["dice"] == pytest.approx(np.mean([f1_score(*each) for each in pixels]))
+        assert row["sensitivity"] == pytest.approx(np.mean([recall_score(*each) for each in pixels]))
+        slices = [f1_score(a.ravel(), b.ravel() >= at) for each in bleeding for a, b in zip(*each, strict=True)]
+        assert row["slice_dice"] == pytest.approx(np.mean(slices))
 
 
 def test_without_patients_there_is_nothing_but_n(table):
