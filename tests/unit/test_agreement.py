@@ -9,7 +9,7 @@ import statsmodels.api as sm
 from ichflow import agreement, clustered, power, samples
 from ichflow.intervals import Bootstrap
 from ichflow.lazy import pingouin
-from madeup import make_metrics
+from madeup import chosen_rows, make_metrics
 from scipy import stats
 from statsmodels.stats.power import FTestAnovaPower, TTestIndPower, TTestPower
 from statsmodels.stats.weightstats import ttost_paired
@@ -153,6 +153,32 @@ def test_power_agrees_with_statsmodels(m: int, n: int) -> None:
     assert power.smallest_eta_squared([m, n, n]) == pytest.approx(f**2 / (1 + f**2), abs=1e-4)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_effects_that_could_be_shown_are_told_in_the_units_of_what_is_measured(seed: int) -> None:
+    metrics = make_metrics(seed)
+    patients = {
+        name: chosen_rows(metrics, name, "patient").set_index("patient") for name in ("unet-small", "threshold")
+    }
+    ours, theirs = patients.values()
+    errors = [(rows["predicted_ml"] - rows["true_ml"]).abs() for rows in (ours, theirs)]
+    areas = [ours.loc[ours["has_hemorrhage"] == of, "predicted_px"] for of in (True, False)]
+    pooled = sm.stats.CompareMeans.from_data(*areas).std_meandiff_pooledvar / (2 / 9) ** 0.5  # nine patients each
+    expected = {
+        "Dice": (power.smallest_paired(9), (ours["dice"] - theirs["dice"]).std()),
+        "absolute error of the volume": (power.smallest_paired(18), (errors[0] - errors[1]).std()),
+        "sensitivity of detection": (power.smallest_discordant(9), 1),
+        "specificity of detection": (power.smallest_discordant(9), 1),
+        "predicted area, hemorrhage against none": (power.smallest_between(9, 9), pooled),
+        "predicted area, no, small and large bleeds": (power.smallest_eta_squared([9, 5, 4]), np.nan),
+    }
+    rows = power.table(samples.part_of_test(metrics))
+    rows = rows[(rows["model"] == "unet-small") & rows["baseline"].isin(["threshold", ""])]
+    assert [name.removesuffix(", unet-small minus threshold") for name in rows["comparison"]] == list(expected)
+    for row, (effect, unit) in zip(rows.to_dict("records"), expected.values(), strict=True):
+        assert row["effect"] == pytest.approx(effect)
+        assert row["difference"] == pytest.approx(effect * unit, nan_ok=True)
+
+
 @pytest.mark.parametrize("size", [8, 16])
 def test_the_smallest_eta_squared_is_found_four_times_in_five(size: int) -> None:
     """Against simulation: three means that have this share of the variance."""
@@ -217,6 +243,11 @@ def test_clustered_errors_agree_with_statsmodels(seed: int) -> None:
     assert row["effect"] == pytest.approx(pingouin().compute_effsize(*areas, eftype="hedges"))
     assert row["effect_low"] < row["effect"] < row["effect_high"]
     assert row["p"] == pytest.approx(2 * stats.t.sf(abs(row["statistic"]), 9))
+    drawn: list[float] = []
+    for times in FEW.weights(np.arange(20) % 2 == 0):  # every second patient bleeds
+        means = table.iloc[np.repeat(np.arange(160), times[owner])].groupby("group")["area_px"].mean()
+        drawn.append(means["hemorrhage"] - means["none"])
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx(np.percentile(drawn, [2.5, 97.5]))
     assert error > 1.2 * plain.fit().bse.iloc[1]  # than if slices were independent
 
 

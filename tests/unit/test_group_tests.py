@@ -185,6 +185,12 @@ def test_assumptions_are_those_of_r() -> None:
     levene = rows[-1]  # car::leveneTest, about the median
     assert (levene["statistic"], levene["p"]) == pytest.approx((1.1192, 0.3412), abs=5e-5)
     assert (levene["df1"], levene["df2"]) == (2, 27)
+    one, two_, _ = group_tests.assumptions(groups(SLEEP), {"comparison": "hours"})
+    assert (one["statistic"], one["p"]) == pytest.approx((0.92581, 0.4079), abs=5e-5)
+    assert (two_["statistic"], two_["p"]) == pytest.approx((0.9193, 0.3511), abs=5e-5)
+    levene = group_tests.assumptions(groups(SPRAYS), {"comparison": "count"})[-1]
+    assert (levene["statistic"], levene["p"]) == pytest.approx((3.8214, 0.004223), abs=5e-5)
+    assert (levene["df1"], levene["df2"]) == (5, 66)
 
 
 @pytest.mark.parametrize("members", [AREAS, SPRAYS], ids=["areas", "sprays"])
