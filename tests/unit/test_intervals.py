@@ -76,6 +76,15 @@ def test_ratios_have_the_percentile_interval_of_scipy(seed: int) -> None:
     assert [row["r_low"], row["r_high"]] == pytest.approx(drawn, abs=0.05 * (drawn.high - drawn.low))
 
 
+@pytest.mark.parametrize(("patients", "expected"), [(16, 0.92), (100, 0.95)])
+def test_percentile_intervals_hold_nearly_as_often_as_they_say(patients: int, expected: float) -> None:
+    """Against simulation, of a mean Dice whose true value is 2 / 3; docs/statistics.md tells these numbers."""
+    generator = np.random.default_rng(1)
+    weights = intervals.patient_weights(np.zeros(patients), 1000, 1)
+    rows = [intervals.ratio("d", generator.beta(2, 1, patients), np.ones(patients), weights) for _ in range(1000)]
+    assert np.mean([row["d_low"] < 2 / 3 < row["d_high"] for row in rows]) == pytest.approx(expected, abs=0.015)
+
+
 def test_a_share_of_all_or_none_is_no_certainty() -> None:
     """Wilson's interval of 10 out of 10, as in Wilson (1927): the score interval ends at 0.722."""
     row = intervals.share("patient_sensitivity", 10, 10)
