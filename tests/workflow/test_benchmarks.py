@@ -28,8 +28,9 @@ from support import ROOT
             ["64 x 64 x 70: ", "MB at most, unet-small"],
         ),
         (["scheduling.py", "3"], ["3 patients, dry run: ", "3 patients, run: ", "ms a job"]),
+        (["statistics_growth.py", "--patients", "12", "--resamples", "20"], ["| 12 |"]),
     ],
-    ids=["stages", "intake", "training", "prediction", "cases", "scheduling"],
+    ids=["stages", "intake", "training", "prediction", "cases", "scheduling", "statistics_growth"],
 )
 def test_a_benchmark_prints_its_figures(arguments, told):
     command = [sys.executable, str(ROOT / "tests/benchmarks" / arguments[0]), *arguments[1:]]
