@@ -1,7 +1,7 @@
 """What many patients cost Snakemake: the workflow with scripts that only touch their outputs.
 
-Run it as ``python tests/benchmarks/scheduling.py``, with other numbers of patients as ``… 100 10000``. Ten thousand
-take half an hour or more.
+Run it as ``python tests/benchmarks/scheduling.py``, with other numbers of patients and other ways as ``… 100 10000
+--ways greedy``. Ten thousand take half an hour with the greedy scheduler, and were not waited for with Snakemake's own.
 """
 
 import argparse
@@ -15,6 +15,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+WAYS = {
+    "dry": ["--dry-run", "--quiet", "rules"],
+    "ilp": [],
+    "greedy": ["--scheduler", "greedy", "--scheduler-subsample", "100"],
+}
 PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
@@ -53,19 +58,20 @@ def main():
     """Print a line for each number of patients and way of running."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("patients", nargs="*", type=int, default=[100, 300, 1000])
-    for patients in parser.parse_args().patients:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            touching_copy(folder)
-            config = ["--config", f"phantom={{patients: {patients}}}"]
-            for what, words in {"dry run": ["--dry-run", "--quiet", "rules"], "run": [], "nothing to do": []}.items():
-                jobs, seconds, processor, peak = measured(folder, *words, *config)
-                each = f", {1000 * seconds / jobs:.1f} ms a job" if what == "run" else ""
-                print(
-                    f"{patients:6} patients, {what}: {jobs} jobs, {seconds:.1f} s, of processor {processor:.1f} s, "
-                    f"{peak:.0f} MB{each}",
-                    flush=True,
-                )
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), help="which of them")
+    given = parser.parse_args()
+    for patients in given.patients:
+        for way in given.ways:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                touching_copy(folder)
+                words = [*WAYS[way], "--config", f"phantom={{patients: {patients}}}"]
+                jobs, seconds, processor, peak = measured(folder, *words)
+            print(
+                f"{patients:6} patients, {way}: {jobs} jobs, {seconds:.1f} s, of processor {processor:.1f} s, "
+                f"{1000 * processor / jobs:.1f} ms a job, {peak:.0f} MB",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from support import ROOT
             ["cases.py", "--size", "64", "--large", "64", "70"],
             ["64 x 64 x 70: ", "MB at most, unet-small"],
         ),
-        (["scheduling.py", "3"], ["3 patients, dry run: ", "3 patients, run: ", "ms a job"]),
+        (["scheduling.py", "3"], ["3 patients, dry: ", "3 patients, ilp: ", "3 patients, greedy: ", "ms a job"]),
         (["statistics_growth.py", "--patients", "12", "--resamples", "20"], ["| 12 |"]),
     ],
     ids=["stages", "intake", "training", "prediction", "cases", "scheduling", "statistics_growth"],

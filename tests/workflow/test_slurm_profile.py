@@ -49,13 +49,6 @@ def test_75_patients_are_no_more_than_25_jobs_from_verify_to_statistics(fresh, m
     assert sum(group != "phantom" for group in groups) + len(alone) - len(["the phantom's tables"]) == 15
 
 
-def test_it_warns_of_many_patients_in_groups(fresh, monkeypatch):
-    monkeypatch.setenv("ICHFLOW_SITE", str(ROOT / "slurm/site.yaml"))
-    fresh.configure(phantom={"patients": 501})
-    assert "501 patients in groups" in fresh.snakemake("preflight", "--dry-run", "--profile", str(ROOT / "slurm"))
-    assert "in groups" not in fresh.snakemake("preflight", "--dry-run")
-
-
 def test_all_that_differs_by_cluster_is_in_the_site_file(profile):
     assert profile["precommand"] == "module load cuda"
     assert profile["default-resources"]["constraint"] == "fast"

@@ -232,3 +232,10 @@ def test_an_ablation_that_cannot_be_is_refused_before_any_job(fresh):
     assert "ablation.choices: 'window' is no choice of a recipe; did you mean 'windows'?" in printed
     assert "expected a multiple of 512 for 9 levels" in printed
     assert "ablation.choices.loss: 'mse' is not one of" in printed
+
+
+def test_how_to_start_with_very_many_patients_is_told(fresh):
+    fresh.configure(phantom={"patients": 501})
+    assert "501 patients: " in fresh.snakemake("preflight", "--dry-run")
+    fresh.configure(phantom={"patients": 500})
+    assert "500 patients: " not in fresh.snakemake("preflight", "--dry-run")

@@ -42,12 +42,11 @@ CASES = ["best", "median", "worst", "false-alarm"]
 PICTURES = ["heatmap", "attention", "rendering", "montage"]
 
 if len(PATIENTS) > 500 and workflow.is_main_process:
-    # The profile's groups are not known yet, but the resource by which they take turns is
-    if "turn" in workflow.resource_settings.overwrite_resource_scopes:
-        logger.warning(
-            f"{len(PATIENTS)} patients in groups: Snakemake checks groups in a time that grows with the square of the "
-            "patients, minutes for 1,000. Under 'How far it scales', docs/slurm.md has a way without groups."
-        )
+    logger.warning(
+        f"{len(PATIENTS)} patients: Snakemake's own work grows with their number with --scheduler greedy "
+        "--scheduler-subsample 100, else with its square, as it does with groups of patients (--profile slurm). "
+        "'How far it scales' in docs/slurm.md has the figures, and a way without groups."
+    )
 
 
 # What decides which rules there are
