@@ -158,7 +158,15 @@ def test_five_folds_train_at_once_on_five_gpus(sliced, copy):
     assert max(job["start"] for job in jobs) < min(job["end"] for job in jobs)
 
 
-def test_ctrl_c_ends_the_jobs_too(sliced, copy):
+@pytest.fixture
+def at_a_terminal():
+    """Undo what ``nohup`` and a shell's background do: to ignore the signal of Ctrl-C, in what they start as well."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_the_jobs_too(at_a_terminal, sliced, copy):
     run = copy(sliced)
     process = run.submit("train")
     run.hold_training(process)
