@@ -8,4 +8,4 @@ with logged(snakemake.log[0]) as tell:
     from ichflow import preflight
 
     profile = preflight.read_profile(snakemake.params.profile)
-    preflight.run(profile, snakemake.params.patients, Path.cwd(), tell)
+    preflight.run(profile, snakemake.params.patients, snakemake.params.training, Path.cwd(), tell)

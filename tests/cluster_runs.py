@@ -20,7 +20,11 @@ SITE = {
     "every_job": {"slurm_partition": "cpu", "slurm_account": "first"},
     "gpu_job": {"slurm_partition": "gpu", "gpu": 1, "gpu_model": "declared"},
     # A test cannot wait as sparingly as a run of hours
-    "options": {"slurm-init-seconds-before-status-checks": 3, "max-status-checks-per-second": 1, "latency-wait": 20},
+    "options": {
+        "slurm-batch-init-seconds-before-status-checks": 3,
+        "max-status-checks-per-second": 1,
+        "latency-wait": 20,
+    },
 }
 FOUR = TINY | {
     "phantom": TINY["phantom"] | {"patients": 4, "hemorrhage_share": 0.75},

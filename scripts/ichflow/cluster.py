@@ -2,7 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,37 @@ def options(threads: int, resources: Resources) -> list[str]:
     if resources.get("gpu"):
         asked.append("--gpus=" + ":".join(str(resources[key]) for key in ("gpu_model", "gpu") if resources.get(key)))
     return [*asked, "--ntasks=1", f"--cpus-per-task={threads}"]
+
+
+def requests(jobs: Iterable[Any]) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Return threads and resources of the SLURM job that asks for most, by the name of the rule.
+
+    Parameters
+    ----------
+    jobs
+        Snakemake's, each with ``rule.name``, ``wildcards``, ``threads`` and ``resources``. Those of a rule and model
+        ask for the same; where the resource ``batch`` lets them share a job, that one asks for the minutes of all.
+    """
+    alike = Counter[tuple[str, Any]]()
+    one: dict[tuple[str, Any], Any] = {}
+    for job in jobs:
+        kind = job.rule.name, job.wildcards.get("model")
+        alike[kind] += 1
+        one[kind] = job
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    for kind, job in one.items():
+        asked = together(dict(job.resources.items()), alike[kind])
+        known = found.get(kind[0])
+        if known is None or asked.get("runtime", 0) > known[1].get("runtime", 0):
+            found[kind[0]] = job.threads, asked
+    return found
+
+
+def together(resources: Resources, jobs: int) -> dict[str, Any]:
+    """Return what the largest SLURM job asks for that so many jobs of these resources share."""
+    shared = min(int(resources.get("batch", 1)), jobs)
+    times = {"runtime": shared * resources["runtime"]} if "runtime" in resources else {}
+    return {**resources, **times}
 
 
 def refusal(threads: int, resources: Resources) -> str | None:

@@ -23,7 +23,9 @@ SITE_VARIABLE = "ICHFLOW_SITE"
 _PATIENT_GB = 0.1  # scan, shard, prediction and what else a patient of 512 x 512 x 35 leaves
 _LATENCY_S = 60.0  # as latency-wait in the profile
 _PROBE_S = 90.0
-_MIN_JOB_AGE_S = 120  # squeue forgets a job after MinJobAge; the executor first looks after 40 s
+_MIN_JOB_AGE_S = 200  # squeue forgets a job after MinJobAge; the executor looks every three minutes at least
+_TRAININGS = ("train_fold", "ablate_variant")
+_STATUS = "slurm-batch-status-command"
 # Runs on a node, with no more than Python's own library
 _PROBE = """
 import json, os, shutil, sys
@@ -72,30 +74,30 @@ def read_profile(path: str | Path) -> dict[str, Any]:
     return profile
 
 
-def requests(profile: Mapping[str, Any], attempt: int = 1) -> dict[str, tuple[int, dict[str, Any]]]:
-    """Return threads and resources of each rule with some of its own, of each group, and of all others together.
+def requests(
+    profile: Mapping[str, Any], patients: int, training: int, attempt: int = 1
+) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Return threads and resources of the largest SLURM job of each rule with some of its own, and of all others.
 
     Parameters
     ----------
     profile
         As :func:`read_profile` gives it.
+    patients
+        How many a run would have.
+    training
+        Minutes that a training asks for at its first attempt, since the profile does not say.
     attempt
         Memory and time grow with it; the first is 1.
     """
     common, own, threads = profile["default-resources"], profile["set-resources"], profile["set-threads"]
-    by_rule = {rule: common | own.get(rule, {}) for rule in {*own, *threads, *profile["groups"]}}
-    found = {rule: (threads.get(rule, 1), _grown(keys, attempt)) for rule, keys in by_rule.items()}
-    found["all other rules"] = (1, _grown(common, attempt))
-    for group, times in profile["group-components"].items():
-        members = [rule for rule, name in profile["groups"].items() if name == group]
-        resources = found[members[0]][1] | {
-            "mem_mb": max(found[rule][1]["mem_mb"] for rule in members),
-            "runtime": times * sum(found[rule][1]["runtime"] for rule in members),
-        }
-        found[f"group {group}"] = (max(found[rule][0] for rule in members), resources)
-        for rule in members:
-            del found[rule]
-    return found
+    by_rule = dict.fromkeys(_TRAININGS, common | {"runtime": f"{training} * attempt"})
+    by_rule = {rule: by_rule.get(rule, common) | own.get(rule, {}) for rule in {*own, *threads}}
+    by_rule["all other rules"] = common
+    return {
+        rule: (threads.get(rule, 1), cluster.together(_grown(keys, attempt), patients))
+        for rule, keys in by_rule.items()
+    }
 
 
 def _grown(resources: Mapping[str, Any], attempt: int) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def _grown(resources: Mapping[str, Any], attempt: int) -> dict[str, Any]:
     return {key: int(match[1]) * attempt if (match := matches[key]) else value for key, value in resources.items()}
 
 
-def answers(profile: Mapping[str, Any], patients: int, folder: Path) -> Generator[Answer]:
+def answers(profile: Mapping[str, Any], patients: int, training: int, folder: Path) -> Generator[Answer]:
     """Answer one question after the other.
 
     Parameters
@@ -113,6 +115,8 @@ def answers(profile: Mapping[str, Any], patients: int, folder: Path) -> Generato
         As :func:`read_profile` gives it.
     patients
         How many a run would have.
+    training
+        Minutes that a training asks for at its first attempt.
     folder
         Where it would run.
     """
@@ -122,7 +126,7 @@ def answers(profile: Mapping[str, Any], patients: int, folder: Path) -> Generato
     if not controller.good:
         return
     yield _status(profile)
-    asked = requests(profile)
+    asked = requests(profile, patients, training)
     refused = {rule: cluster.refusal(*request) for rule, request in asked.items()}
     for rule, told in refused.items():
         if told:
@@ -131,7 +135,8 @@ def answers(profile: Mapping[str, Any], patients: int, folder: Path) -> Generato
     if not any(refused.values()):
         yield Answer("jobs of all rules", True, "partitions, accounts, memory, time and GPUs are admitted")
     last = int(profile["retries"]) + 1
-    grown = {rule: cluster.refusal(*request) for rule, request in requests(profile, last).items() if not refused[rule]}
+    largest = requests(profile, patients, training, last)
+    grown = {rule: cluster.refusal(*request) for rule, request in largest.items() if not refused[rule]}
     for rule, told in grown.items():
         if told:
             change = (
@@ -157,7 +162,7 @@ def _status(profile: Mapping[str, Any]) -> Answer:
     """Whether the command by which Snakemake learns that a job has ended would tell it."""
     _, told = cluster.ask("scontrol", "show", "config")
     config = dict(re.findall(r"^(\w+)\s*= (.*)$", told, flags=re.MULTILINE))
-    wanted = profile.get("slurm-status-command", "sacct")
+    wanted = profile.get(_STATUS, "sacct")
     stored = config.get("AccountingStorageType", "").endswith("slurmdbd")
     works, said = cluster.ask("sacct", "--allocations", "--noheader", "--starttime=now-1hour")
     if works and stored and wanted == "sacct":
@@ -166,10 +171,10 @@ def _status(profile: Mapping[str, Any]) -> Answer:
     if wanted == "squeue" and age >= _MIN_JOB_AGE_S:
         return Answer("end of jobs", True, f"squeue tells it for {age} s")
     if works and stored:
-        change = "write 'slurm-status-command: sacct' under 'options' in slurm/site.yaml, and end no job with scancel: "
+        change = f"write '{_STATUS}: sacct' under 'options' in slurm/site.yaml, and end no job with scancel: "
         change += "of such a job sacct says what Snakemake takes for running"
         return Answer("end of jobs", False, f"squeue forgets a job after {age} s", change)
-    change = "with sacct alone Snakemake would wait for ever; write 'slurm-status-command: squeue' under 'options' in "
+    change = f"with sacct alone Snakemake would wait for ever; write '{_STATUS}: squeue' under 'options' in "
     change += f"slurm/site.yaml (MinJobAge is {age} s, and should be {_MIN_JOB_AGE_S} s or more)"
     return Answer("end of jobs", False, f"sacct does not work here: {said or 'no accounting database'}", change)
 
@@ -180,7 +185,8 @@ def _advice(told: str) -> str:
     if "partition name" in told.lower() or "invalid partition" in told.lower():
         return "set 'slurm_partition' in slurm/site.yaml, for every_job and for gpu_job; `sinfo` lists the partitions"
     return (
-        "lower what it asks for in slurm/profile.yaml, or choose another partition or GPU in slurm/site.yaml; "
+        "lower what it asks for in slurm/profile.yaml (for time, also 'batch'), or choose another partition or GPU in "
+        "slurm/site.yaml; "
         "`sinfo --format '%P %c %m %l %G'` lists cores, memory, time limit and GPUs of the partitions"
     )
 
@@ -241,7 +247,7 @@ def _gpu(question: str, found: Mapping[str, Any]) -> Answer:
     return Answer(f"{question} has a GPU", bool(found["visible"]) and seen > 0, told, change)
 
 
-def run(profile: Mapping[str, Any], patients: int, folder: Path, tell: Callable[[str], None]) -> None:
+def run(profile: Mapping[str, Any], patients: int, training: int, folder: Path, tell: Callable[[str], None]) -> None:
     """Tell every answer as it comes.
 
     Raises
@@ -250,7 +256,7 @@ def run(profile: Mapping[str, Any], patients: int, folder: Path, tell: Callable[
         If anything needs a change.
     """
     bad = 0
-    for answer in answers(profile, patients, folder):
+    for answer in answers(profile, patients, training, folder):
         tell(str(answer))
         bad += not answer.good
     if bad:

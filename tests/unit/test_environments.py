@@ -1,6 +1,7 @@
 """One place for versions: requirements.txt. Everything else that names one agrees with it."""
 
 import re
+import tomllib
 
 import pytest
 import yaml
@@ -22,7 +23,7 @@ REQUIRED = pins((ROOT / "requirements.txt").read_text().splitlines())
 def test_every_requirement_is_pinned_and_no_index_is_named(name):
     text = (ROOT / name).read_text()
     for line in text.splitlines():
-        assert not line.strip() or line.startswith(("#", "-r ")) or "==" in line, line
+        assert not line.strip() or line.startswith(("#", "-r ", "-e ./")) or "==" in line, line
     assert "://" not in text
 
 
@@ -41,13 +42,24 @@ def test_the_gpu_extra_has_the_same_tensorflow_and_the_onnx_runtime_that_is_test
     assert pins((ROOT / "requirements-gpu.txt").read_text().splitlines()) == expected
 
 
+def test_the_executor_is_built_on_the_pinned_one():
+    found = tomllib.loads((ROOT / "slurm/executor/pyproject.toml").read_text())["project"]["dependencies"]
+    name = "snakemake-executor-plugin-slurm"
+    assert pins(found) == {name: REQUIRED[name]}
+
+
 def test_the_container_has_the_same_pins():
-    """It installs requirements.txt and nothing beside it, on a Python that the conda files have as well."""
+    """It installs requirements.txt, from where the paths in it lead, on a Python that the conda files have as well."""
     text = (ROOT / "envs/ichflow.def").read_text()
-    copied = re.search(r"%files\n\s+requirements\.txt (\S+)\n", text)
+    copied = re.search(r"%files\n((?:\s+\S+ \S+\n)+)", text)
     assert copied
-    installed = re.findall(r"(?:pip|apt|apt-get|conda) install (.*)", text)
-    assert installed == [f"--no-cache-dir --requirement {copied[1]}"]
+    folder = "/opt/ichflow"
+    assert dict(line.split() for line in copied[1].splitlines()) == {
+        "requirements.txt": f"{folder}/requirements.txt",
+        "slurm/executor": f"{folder}/slurm/executor",
+    }
+    installed = re.findall(r"(.*)(?:pip|apt|apt-get|conda) install (.*)", text)
+    assert installed == [(f"    cd {folder} && ", "--no-cache-dir --requirement requirements.txt")]
     python = re.search(r"^From: python:([\d.]+)-", text, flags=re.MULTILINE)
     for path in (ROOT / "envs").glob("*.yaml"):
         assert f"python={python[1]}" in yaml.safe_load(path.read_text())["dependencies"]

@@ -26,12 +26,12 @@ def played(tmp_path, monkeypatch):
     monkeypatch.setenv("ICHFLOW_SITE", str(ROOT / "slurm/site.yaml"))
     monkeypatch.chdir(tmp_path)
 
-    def answers(profile=None, patients=4, **changed):
+    def answers(profile=None, patients=4, training=90, **changed):
         for name, body in (ANSWERS | changed).items():
             (programs / name).write_text(f"#!/bin/sh\n{body}\n")
             (programs / name).chmod(0o755)
         profile = preflight.read_profile(ROOT / "slurm/profile.yaml") | (profile or {})
-        return {answer.question: answer for answer in preflight.answers(profile, patients, tmp_path)}
+        return {answer.question: answer for answer in preflight.answers(profile, patients, training, tmp_path)}
 
     return answers
 
@@ -49,9 +49,9 @@ def test_a_cluster_that_would_do_gets_no_advice(played):
 
 def test_without_accounting_squeue_must_be_asked(played):
     broken = {"sacct": "echo 'Slurm accounting storage is disabled' >&2; exit 1"}
-    answer = bad(played(profile={"slurm-status-command": "sacct"}, **broken))["end of jobs"]
+    answer = bad(played(profile={"slurm-batch-status-command": "sacct"}, **broken))["end of jobs"]
     assert "accounting storage is disabled" in answer.found
-    assert "'slurm-status-command: squeue'" in answer.change
+    assert "'slurm-batch-status-command: squeue'" in answer.change
     assert not bad(played(**broken))
 
 
@@ -67,7 +67,7 @@ def test_what_is_refused_is_told_with_the_rule_and_the_file_to_change(played):
     answer = found["jobs of train_fold"]
     assert answer.found.startswith("invalid partition specified: gpu (--partition=gpu")
     assert "slurm/site.yaml" in answer.change
-    assert "jobs of group slices" not in found
+    assert "jobs of slice_patient" not in found
 
 
 def test_a_last_attempt_that_is_too_large_is_told_but_no_failure(played):
@@ -96,14 +96,22 @@ def test_no_cluster_and_no_room(played):
     assert "100000001 GB for" in found["room"].found
 
 
-def test_a_group_asks_for_one_patient_and_the_minutes_of_all(played):
+def test_patients_that_share_a_job_ask_for_the_memory_of_one_and_the_minutes_of_all(played):
     played()
-    asked = preflight.requests(preflight.read_profile(ROOT / "slurm/profile.yaml"))
-    threads, resources = asked["group metrics"]
-    assert (threads, resources["mem_mb"], resources["runtime"]) == (2, 3000, 15 * (6 + 4))
-    assert "predict_patient" not in asked
-    again = preflight.requests(preflight.read_profile(ROOT / "slurm/profile.yaml"), attempt=3)
-    assert again["train_fold"][1]["mem_mb"] == 3 * asked["train_fold"][1]["mem_mb"]
+    profile = preflight.read_profile(ROOT / "slurm/profile.yaml")
+    threads, alone = preflight.requests(profile, patients=1, training=90)["predict_patient"]
+    threads, shared = preflight.requests(profile, patients=10, training=90)["predict_patient"]
+    assert (threads, shared["mem_mb"], shared["runtime"]) == (2, alone["mem_mb"], 10 * alone["runtime"])
+    most = preflight.requests(profile, patients=1000, training=90)["predict_patient"][1]
+    assert most["runtime"] == most["batch"] * alone["runtime"]
+
+
+def test_a_training_asks_for_the_time_it_needs_and_for_more_at_each_attempt(played):
+    played()
+    profile = preflight.read_profile(ROOT / "slurm/profile.yaml")
+    first, third = (preflight.requests(profile, 75, 90, attempt)["train_fold"][1] for attempt in (1, 3))
+    assert first["runtime"] == 90
+    assert (third["runtime"], third["mem_mb"]) == (270, 3 * first["mem_mb"])
 
 
 def test_a_site_file_that_is_not_there_is_named(tmp_path, monkeypatch):

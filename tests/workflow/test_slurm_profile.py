@@ -36,17 +36,22 @@ def test_it_plans_the_default_run(fresh, monkeypatch):
     monkeypatch.setenv("ICHFLOW_SITE", str(ROOT / "slurm/site.yaml"))
     printed = fresh.snakemake("--dry-run", "--profile", str(ROOT / "slurm"))
     assert "Train unet-small" in printed
-    assert "Group job slices" in printed
 
 
 def test_75_patients_are_no_more_than_25_jobs_from_verify_to_statistics(fresh, monkeypatch):
     monkeypatch.setenv("ICHFLOW_SITE", str(ROOT / "slurm/site.yaml"))
     fresh.configure(phantom={"patients": 75})
     printed = fresh.snakemake("statistics", "--dry-run", "--profile", str(ROOT / "slurm"))
-    groups = re.findall(r"^\[.*\] Group job (\w+)", printed, flags=re.MULTILINE)
-    alone = re.findall(r"^Job \d+: (.*)", printed, flags=re.MULTILINE)
-    assert groups.count("slices") == groups.count("metrics") == 5
-    assert sum(group != "phantom" for group in groups) + len(alone) - len(["the phantom's tables"]) == 15
+    counted = {rule: int(jobs) for rule, jobs in re.findall(r"^(\w+) +(\d+)$", printed, flags=re.MULTILINE)}
+    assert counted["verify_patient"] == counted["evaluate_patient"] == 75
+    profile = yte.process_yaml((ROOT / "slurm/profile.yaml").read_text(), require_use_yte=True)
+    made = {rule: counted[rule] for rule in counted if rule not in ("total", "statistics", "phantom_patient")}
+    size = {
+        rule: profile["set-resources"].get(rule, {}).get("batch", profile["default-resources"]["batch"])
+        for rule in made
+    }
+    # At most, since jobs of several rules may share one
+    assert sum(-(-jobs // size[rule]) for rule, jobs in made.items()) <= 25
 
 
 def test_all_that_differs_by_cluster_is_in_the_site_file(profile):
@@ -71,14 +76,13 @@ def test_each_attempt_asks_for_more_memory_and_time(profile):
 
 
 def test_it_names_rules_that_there_are(profile, jobs):
-    for part in ("groups", "set-resources", "set-threads"):
+    for part in ("set-resources", "set-threads"):
         assert set(profile[part]) <= set(jobs), part
-    assert set(profile["groups"].values()) == set(profile["group-components"])
 
 
-def test_patients_share_jobs_and_take_turns(profile, jobs):
-    of_one_patient = {name for name, block in jobs.items() if re.search(r"{(patient|scan)}\.log", block)}
-    assert {"verify_patient", "predict_patient"} <= of_one_patient
-    assert of_one_patient <= set(profile["groups"])
-    assert profile["default-resources"]["turn"] == profile["resources"]["turn"] == 1
-    assert profile["set-resource-scopes"] == {"turn": "local"}
+def test_patients_share_jobs_and_trainings_do_not(profile):
+    asked = profile["set-resources"]
+    alone = {rule for rule, keys in asked.items() if keys.get("batch") == 1}
+    assert alone >= GPU_RULES
+    assert not any(rule.endswith(("_patient", "_scan")) for rule in alone)
+    assert profile["default-resources"]["batch"] > 1

@@ -23,6 +23,8 @@ rule ablate_variant:
     conda:
         "../../envs/training.yaml"
     threads: 1  # several small networks at a time are sooner done than one after another
+    resources:
+        runtime=ablation_minutes,
     params:
         recipe=ablated_recipe,
         state=ablation_state,

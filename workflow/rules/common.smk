@@ -44,8 +44,7 @@ PICTURES = ["heatmap", "attention", "rendering", "montage"]
 if len(PATIENTS) > 500 and workflow.is_main_process:
     logger.warning(
         f"{len(PATIENTS)} patients: Snakemake's own work grows with their number with --scheduler greedy "
-        "--scheduler-subsample 100, else with its square, as it does with groups of patients (--profile slurm). "
-        "'How far it scales' in docs/slurm.md has the figures, and a way without groups."
+        "--scheduler-subsample 1000, else with its square. 'How far it scales' in docs/slurm.md has the figures."
     )
 
 
@@ -86,21 +85,16 @@ wildcard_constraints:
 
 def ask_cluster():
     """Stop before anything is submitted if it would be refused, or jobs of an earlier run are still there."""
-    jobs = {job.rule.name: job for job in workflow.dag.needrun_jobs()}
-    asked = {
-        name: (job.threads, dict(job.resources.items()))
-        for name, job in jobs.items()
-        if not job.is_local
-    }
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
     try:
         cluster.refuse_while_jobs_run(Path.cwd())
-        cluster.refuse_what_cannot_run(asked)
+        cluster.refuse_what_cannot_run(cluster.requests(jobs))
     except IchflowError as error:
         raise WorkflowError(str(error)) from None
 
 
 onstart:
-    if workflow.executor_plugin and workflow.executor_plugin.name == "slurm":
+    if workflow.executor_plugin and workflow.executor_plugin.name == "slurm-batch":
         ask_cluster()
 
 
@@ -125,6 +119,23 @@ def recipe(wildcards):
 def resume_state(wildcards):
     """Where a training that is cut off leaves what it goes on from."""
     return f"results/{NAME}/resume/{wildcards.model}-fold-{wildcards.fold}.npz"
+
+
+def training_minutes(wildcards, attempt):
+    """What a training asks a cluster for; elsewhere it means nothing."""
+    return minutes_for(recipe(wildcards), attempt)
+
+
+def ablation_minutes(wildcards, attempt):
+    return minutes_for(ablated_recipe(wildcards), attempt)
+
+
+def minutes_for(keys, attempt=1):
+    from ichflow import costs  # imports more than the rules' files may
+
+    return costs.training_minutes(
+        recipes.Recipe.from_json(keys), len(PATIENTS), attempt
+    )
 
 
 def ablated_recipe(wildcards):

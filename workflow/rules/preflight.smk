@@ -15,6 +15,7 @@ rule preflight:
     params:
         profile=f"{workflow.basedir}/slurm/profile.yaml",
         patients=len(PATIENTS),
+        training=max([minutes_for(recipe_keys(model)) for model in TRAINED], default=0),
     message:
         "Ask the cluster"
     script:

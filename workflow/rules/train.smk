@@ -42,6 +42,8 @@ rule train_fold:
     conda:
         "../../envs/training.yaml"
     threads: 8
+    resources:
+        runtime=training_minutes,
     params:
         recipe=recipe,
         state=resume_state,

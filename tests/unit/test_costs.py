@@ -1,0 +1,38 @@
+"""The time that a training asks a cluster for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from ichflow import costs, networks, settings
+from ichflow.recipes import Recipe
+from support import ROOT
+
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+settings.complete(CONFIG, ROOT / "workflow/schemas/config.schema.yaml")
+RECIPES = {
+    name: Recipe(**{key: value for key, value in keys.items() if key != "file"})
+    for name, keys in CONFIG["recipes"].items()
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_operations_are_those_of_the_convolutions_that_are_built(name):
+    """Of a convolution each output pixel, of a transposed one each input pixel meets the whole kernel."""
+    recipe = replace(RECIPES[name], filters=4, size=64)
+    total = 0
+    for layer in networks.build(recipe).layers:
+        if layer.__class__.__name__ in ("Conv2D", "Conv2DTranspose"):
+            seen = layer.input if "Transpose" in layer.__class__.__name__ else layer.output
+            total += np.prod(layer.kernel.shape) * np.prod(seen.shape[1:3])
+    assert costs.training_flops(recipe) == 3 * 2 * total
+
+
+def test_minutes_grow_with_network_patients_epochs_and_attempt_up_to_a_day():
+    study = RECIPES["unet-2d"]
+    asked = costs.training_minutes(study, 75, 1)
+    assert asked > costs.training_minutes(RECIPES["unet-25d"], 75, 1) > costs.training_minutes(study, 10, 1) > 20
+    assert costs.training_minutes(replace(study, epochs=100), 75, 1) > asked
+    assert costs.training_minutes(study, 75, 2) == 2 * asked
+    assert costs.training_minutes(study, 100_000, 3) == 24 * 60
