@@ -130,6 +130,19 @@ def test_a_killed_snakemake_starts_again_and_no_job_twice(sliced, copy, same):
     same(run, *TRAINED)
 
 
+def test_what_shares_a_job_is_kept_when_snakemake_is_killed(acquired, copy, same):
+    run = copy(acquired)
+    process = run.submit("slice")
+    wait_until(lambda: any(run.result("shards").glob("*.sha256")), "the first shard")
+    process.kill()
+    process.wait()
+    (job,) = run.running("slice_patient")
+    run.snakemake("--unlock")
+    wait_until(lambda: job not in command("squeue", "--noheader", "--format=%i"), "the end of the job")
+    assert "Nothing to be done" in run.finish(run.submit("slice"))
+    same(run, "shards/*.parquet")
+
+
 def test_a_patient_that_fails_does_not_stop_those_who_share_its_job(acquired, copy, same):
     run = copy(acquired)
     in_the_way = run.path("logs/phantom/slice_patient/050.log/x")
@@ -150,15 +163,17 @@ def test_a_patient_that_fails_does_not_stop_those_who_share_its_job(acquired, co
 def test_patients_that_are_done_when_their_job_is_cancelled_are_kept(acquired, copy, same):
     run = copy(acquired)
     process = run.submit("slice")
-    shards = run.result("shards")
-    wait_until(lambda: any(shards.glob("*.sha256")), "the first shard")
+
+    def made():
+        return sorted((path.stat().st_mtime_ns, path) for path in run.result("shards").glob("*.sha256"))
+
+    wait_until(lambda: len(made()) > 1, "a second shard")  # so that the job of the first one has ended
     command("scancel", *run.running("slice_patient"))
-    kept = {path: path.stat().st_mtime_ns for path in shards.glob("*.sha256")}
-    assert len(kept) < 4, "it ended before it could be cancelled"
+    time_made, first_made = made()[0]
     assert "CANCELLED" in run.finish(process)
     first, second = run.jobs("slice_patient")
     assert int(second["timelimitraw"]) < 2 * int(first["timelimitraw"])  # fewer patients, each with twice the time
-    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    assert first_made.stat().st_mtime_ns == time_made
     same(run, "shards/*.parquet")
 
 
