@@ -1,5 +1,6 @@
 """Whether a run on a cluster would get through, told in seconds and before hours are lost."""
 
+import importlib.util
 import json
 import os
 import re
@@ -122,6 +123,7 @@ def answers(profile: Mapping[str, Any], patients: int, training: int, folder: Pa
     """
     controller = _controller()
     yield controller
+    yield _executor(profile["executor"])
     yield _room(patients, folder)
     if not controller.good:
         return
@@ -150,6 +152,12 @@ def _controller() -> Answer:
     good, told = cluster.ask("scontrol", "ping")
     change = "run it on a login node of the cluster; if this is one, ask its administrators whether slurmctld is up"
     return Answer("SLURM answers", good, told.splitlines()[0] if told else "no answer", change)
+
+
+def _executor(name: str) -> Answer:
+    installed = importlib.util.find_spec(f"snakemake_executor_plugin_{name.replace('-', '_')}") is not None
+    change = "in the folder of ichflow and the environment in which snakemake runs: pip install -r requirements.txt"
+    return Answer("executor", installed, f"'{name}' is {'' if installed else 'not '}installed", change)
 
 
 def _room(patients: int, folder: Path) -> Answer:

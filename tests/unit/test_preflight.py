@@ -90,6 +90,12 @@ def test_a_node_that_will_not_do_is_told(played, node, question, advice):
     assert advice in bad(played(srun=srun))[question].change
 
 
+def test_an_executor_that_is_not_installed_is_named(played):
+    answer = bad(played(profile={"executor": "slurm-other"}))["executor"]
+    assert answer.found == "'slurm-other' is not installed"
+    assert "requirements.txt" in answer.change
+
+
 def test_no_cluster_and_no_room(played):
     found = bad(played(patients=10**9, scontrol="echo 'Unable to contact slurm controller' >&2; exit 1"))
     assert "Unable to contact" in found["SLURM answers"].found
