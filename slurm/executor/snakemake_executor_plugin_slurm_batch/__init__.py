@@ -11,6 +11,7 @@ of executors has for it (``run_jobs``, ``report_job_…``, ``format_job_exec``).
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,8 @@ def batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:
         asked = sorted((key, value) for key, value in job.resources.items() if key not in (*_ADDED, *_MOST))
         alike.setdefault((job.threads, job.attempt, *asked), []).append(job)
     for same in alike.values():
-        size = same[0].resources["batch"]
-        yield from (same[start : start + size] for start in range(0, len(same), size))
+        number = ceil(len(same) / same[0].resources["batch"])
+        yield from (same[first::number] for first in range(number))  # of about the same size
 
 
 class Executor(SlurmExecutor):
