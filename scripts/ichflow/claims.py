@@ -18,8 +18,7 @@ from ichflow.numerals import format_number, format_p
 from ichflow.recipes import BASELINES
 from ichflow.statistics import SIZES, SUBTYPES, TWO
 from ichflow.subgroups import NAMES
-
-ALPHA = 0.05
+from ichflow.verdicts import ALPHA, direction, mean_disagrees, shown
 
 _MORE = {
     "Dice": ("has a higher Dice than", "has a lower Dice than"),
@@ -120,9 +119,9 @@ def _models(tests: Sequence[Row]) -> list[str]:
 
 def _compared(row: Row) -> str:
     what, model, other = row["comparison"].split(",")[0], row["model"], row["baseline"]
-    if not _shown(row):
+    if not shown(row):
         return f"That {model} and {other} differ in {what} is not shown"
-    return f"{model} {_MORE[what][0 if row['difference'] > 0 else 1]} {other}"
+    return f"{model} {_MORE[what][0 if direction(row) > 0 else 1]} {other}"
 
 
 def _areas(tests: Sequence[Row], judged: Sequence[str]) -> list[str]:
@@ -131,20 +130,26 @@ def _areas(tests: Sequence[Row], judged: Sequence[str]) -> list[str]:
         if row["comparison"] == TWO:
             text.append(_claim(row, _larger(row, "patients")))
         elif row["analysis"] == outcome.AREA:
-            differs = "differs" if _shown(row) else "is not shown to differ"
+            differs = "differs" if shown(row) else "is not shown to differ"
             asked = _ASKED[row["comparison"]]
             text.append(_claim(row, f"The area that {row['model']} marks {differs} between {asked}"))
         else:
-            pair = row["comparison"].split(": ")[1].replace(" against ", " and ")
-            differ = "differs between" if _shown(row) else "is not shown to differ between"
-            text.append(_claim(row, f"The area that {row['model']} marks {differ} {pair}"))
+            text.append(_claim(row, _pair(row)))
     return text or ["No area could be compared; the last section says why."]
 
 
+def _pair(row: Row) -> str:
+    first, second = row["comparison"].split(": ")[1].split(" against ")
+    if not shown(row):
+        return f"The area that {row['model']} marks is not shown to differ between {first} and {second}"
+    size = "larger" if direction(row) > 0 else "smaller"
+    return f"The area that {row['model']} marks is {size} in the group {first} than in the group {second}"
+
+
 def _larger(row: Row, unit: str) -> str:
-    if not _shown(row):
+    if not shown(row):
         return f"That {row['model']} marks another area in {unit} with hemorrhage than in those without is not shown"
-    size = "a larger" if _sign(row) > 0 else "a smaller"
+    size = "a larger" if direction(row) > 0 else "a smaller"
     return f"{row['model']} marks {size} area in {unit} with hemorrhage than in those without"
 
 
@@ -177,8 +182,8 @@ def _agreement(tests: Sequence[Row], agreement: Sequence[Row], judged: Sequence[
             )
     for row in _made(tests, outcome.EQUIVALENCE, judged):
         what, margin = row["comparison"].split(" within ")
-        shown = "" if _shown(row) else "not "
-        text.append(_claim(row, f"That the mean of {what} of {row['model']} lies within {margin} is {shown}shown"))
+        negated = "" if shown(row) else "not "
+        text.append(_claim(row, f"That the mean of {what} of {row['model']} lies within {margin} is {negated}shown"))
     return text or ["No volumes were compared."]
 
 
@@ -306,19 +311,6 @@ def _made(tests: Sequence[Row], analysis: str, models: Iterable[str] | None = No
     ]
 
 
-def _decisive(row: Row) -> float:
-    """Return the p that decides: adjusted where there is a family."""
-    return float(row["p_holm"] if row["family"] else row["p"])
-
-
-def _shown(row: Row) -> bool:
-    return _decisive(row) < ALPHA
-
-
-def _sign(row: Row) -> float:
-    return float(row["effect"] if np.isnan(row["difference"]) else row["difference"])
-
-
 def _claim(row: Row, claim: str, note: str = "") -> str:
     parts = [_difference(row), _effect(row), _test(row), f"n = {row['n']:,} ({row['groups']})", note]
     return f"{claim}: {'; '.join(part for part in parts if part)}.{_disagreement(row)}"
@@ -369,7 +361,9 @@ def _disagreement(row: Mapping[str, Any]) -> str:
     low, high = row["ci_low"], row["ci_high"]
     if row["analysis"] in (outcome.EQUIVALENCE, outcome.STUDY) or np.isnan([low, high]).any():
         return ""
+    if shown(row) and mean_disagrees(row):
+        return " The mean points the other way than the ranks, by a few patients who differ much: a hint and no more."
     apart = low > 0 or high < 0
-    if apart and not _shown(dict(row)):
+    if apart and not shown(row):
         return " The interval, which is adjusted for nothing, excludes 0: a hint and no more."
-    return " The interval includes 0: a hint and no more." if _shown(dict(row)) and not apart else ""
+    return " The interval includes 0: a hint and no more." if shown(row) and not apart else ""

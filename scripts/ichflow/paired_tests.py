@@ -78,13 +78,16 @@ def values(part: Part, model: str, other: str, name: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a patient with the columns ``ours`` and ``theirs``; NaN where a model has no number.
+        A row a patient with the columns ``ours`` and ``theirs``, NaN where a model has no number, and ``stratum``,
+        which is 1 for those with hemorrhage and 0 for others: the bootstrap draws them separately.
     """
     columns: dict[str, pd.Series] = {}
     for column, which in (("ours", model), ("theirs", other)):
         rows = part.patients[which]
         chosen = {"volume error": np.ones(len(rows), bool), "specificity": ~bleeding(rows)}.get(name, bleeding(rows))
-        columns[column] = pd.Series(_measured(rows, name)[chosen], index=rows["patient"].to_numpy()[chosen])
+        index = rows["patient"].to_numpy()[chosen]
+        columns[column] = pd.Series(_measured(rows, name)[chosen], index=index)
+        columns["stratum"] = pd.Series(bleeding(rows)[chosen].astype(float), index=index)
     return pd.DataFrame(columns).sort_index()
 
 
@@ -121,8 +124,8 @@ def _obstacle(table: pd.DataFrame, difference: Floats, name: str) -> str:
     return "" if difference.any() else f"both models have the same {UNITS[name]} in every patient"
 
 
-def _mean_difference(difference: Floats, name: str, bootstrap: Bootstrap) -> Row:
-    weights = bootstrap.weights(np.zeros(difference.size))
+def _mean_difference(difference: Floats, stratum: Floats, name: str, bootstrap: Bootstrap) -> Row:
+    weights = bootstrap.weights(stratum)
     low, high = intervals.interval(intervals.sums(difference, weights) / difference.size)
     of = f"mean difference of {UNITS[name]}, bootstrap over patients"
     return {"difference": float(difference.mean()), "ci_low": low, "ci_high": high, "ci_of": of}
@@ -131,18 +134,18 @@ def _mean_difference(difference: Floats, name: str, bootstrap: Bootstrap) -> Row
 def _signed_rank(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap) -> Row:
     from ichflow.lazy import pingouin
 
-    difference = floats(table, "ours") - floats(table, "theirs")
+    difference, stratum = floats(table, "ours") - floats(table, "theirs"), floats(table, "stratum")
     about = _about(base, name, difference.size) | {"family": f"{UNITS[name]}, model against model"}
     if reason := _obstacle(table, difference, name):
         return outcome.refused(about, [WILCOXON], reason)[0]
     found = pingouin().wilcoxon(difference).iloc[0]
     return outcome.row(
         about
-        | _mean_difference(difference, name, bootstrap)
+        | _mean_difference(difference, stratum, name, bootstrap)
         | outcome.effect(
             "rank-biserial correlation",
             partial(effects.matched_rank_biserial, difference),
-            np.zeros(difference.size),
+            stratum,
             bootstrap,
         ),
         test=WILCOXON,
@@ -154,15 +157,15 @@ def _signed_rank(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap
 
 def _mcnemar(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap) -> Row:
     """Test the patients in whom just one of two models is right (McNemar 1947, DOI 10.1007/BF02295996), exactly."""
-    difference = floats(table, "ours") - floats(table, "theirs")
+    difference, stratum = floats(table, "ours") - floats(table, "theirs"), floats(table, "stratum")
     about = _about(base, name, difference.size) | {"family": "detection, model against model"}
     if reason := _obstacle(table, difference, name):
         return outcome.refused(about, [MCNEMAR], reason)[0]
     ours, discordant = int((difference > 0).sum()), int((difference != 0).sum())
     return outcome.row(
         about
-        | _mean_difference(difference, name, bootstrap)
-        | outcome.effect("Cohen's g", partial(_cohens_g, difference), np.zeros(difference.size), bootstrap),
+        | _mean_difference(difference, stratum, name, bootstrap)
+        | outcome.effect("Cohen's g", partial(_cohens_g, difference), stratum, bootstrap),
         test=MCNEMAR,
         statistic_name="b",
         statistic=float(ours),

@@ -18,6 +18,7 @@ from ichflow.errors import IchflowError
 from ichflow.files import write_text
 from ichflow.numerals import NOTHING, format_interval, format_number, format_p
 from ichflow.templates import filled
+from ichflow.verdicts import direction, mean_disagrees, shown
 
 BASELINE_MEANING = {"null": "a model that predicts nothing", "threshold": "a threshold on Hounsfield units"}
 
@@ -457,8 +458,7 @@ def told_test(row: Any) -> str:
     """Write a row of the table of tests in short: statistic and p, or why there is none."""
     if row["reason"]:
         return row["reason"]
-    p = format_p(float(row["p"]))
-    return f"{_statistic(row)}, p {p if p.startswith('<') else f'= {p}'}"
+    return f"{_statistic(row)}, p {_equal(row['p'])}"
 
 
 def _effect(row: Any) -> str:
@@ -562,17 +562,21 @@ def _baseline_sentence(name: str, row: Any) -> str:
     opening = f"Dice of {name} minus that of {row['baseline']}"
     if row["reason"]:
         return f"{opening}: {row['reason']}."
-    low, high = float(row["ci_low"]), float(row["ci_high"])
-    p = format_p(float(row["p"]))
-    verdict = (
-        "the interval lies above 0"
-        if low > 0
-        else "the interval lies below 0, so the baseline is better"
-        if high < 0
-        else "the interval includes 0, so no improvement is shown"
-    )
+    value, low, high = (float(row[name]) for name in ("difference", "ci_low", "ci_high"))
+    interval = "" if np.isnan(low) else f"95 % interval over patients {format_number(low)} to {format_number(high)}; "
     return (
-        f"{opening}: {format_number(float(row['difference']))} (95 % interval over patients {format_number(low)} to "
-        f"{format_number(high)}; Wilcoxon signed-rank p {p if p.startswith('<') else f'= {p}'}; n = {int(row['n'])}): "
-        f"{verdict}."
+        f"{opening}: {format_number(value)} ({interval}Wilcoxon signed-rank p {_equal(row['p'])}, adjusted p "
+        f"{_equal(row['p_holm'])}; n = {int(row['n'])}): {_verdict(name, row)}."
     )
+
+
+def _verdict(name: str, row: Any) -> str:
+    if not shown(row):
+        return "no difference is shown"
+    said = f"{name} has the {'higher' if direction(row) > 0 else 'lower'} Dice"
+    return f"{said} by ranks, though not by the mean: a hint and no more" if mean_disagrees(row) else said
+
+
+def _equal(p: Any) -> str:
+    text = format_p(float(p))
+    return text if text.startswith("<") else f"= {text}"

@@ -154,10 +154,24 @@ def test_directions_are_those_of_the_table() -> None:
     assert "unet-small errs less on the volume than null" in text
     assert "unet-small raises more false alarms than null" in text
     assert "unet-small marks a larger area in patients with hemorrhage than in those without" in text
-    worse = TABLES.tests.assign(difference=-TABLES.tests["difference"])
-    assert "unet-small has a lower Dice than threshold" in claims.markdown(
-        claims.Tables(**{**vars(TABLES), "tests": worse})
+    assert "marks is smaller in the group none than in the group large bleed" in text
+    turned = changed_text(difference=-TABLES.tests["difference"], effect=-TABLES.tests["effect"])
+    assert "unet-small has a lower Dice than threshold" in turned
+    assert "marks is larger in the group none than in the group large bleed" in turned
+
+
+def changed_text(**columns: pd.Series) -> str:
+    return claims.markdown(claims.Tables(**{**vars(TABLES), "tests": TABLES.tests.assign(**columns)}))
+
+
+def test_a_rank_test_is_told_in_the_direction_of_the_ranks() -> None:
+    """One patient with a huge difference turns the mean round, and not what was tested."""
+    others = changed_text(difference=-TABLES.tests["difference"])
+    (told,) = (line for line in others.split("\n\n") if "has a higher Dice than threshold" in line)
+    assert told.endswith(
+        "The mean points the other way than the ranks, by a few patients who differ much: a hint and no more."
     )
+    assert "points the other way" not in TEXT
 
 
 def section(heading: str, text: str = TEXT) -> list[str]:
