@@ -245,7 +245,7 @@ def _multiplicity(tests: Sequence[Row]) -> list[str]:
     adjusted = [row for row in made if row["family"]]
     by_itself = sum(row["analysis"] == outcome.POST_HOC and not row["family"] for row in made)
     opening = (
-        f"{_counted(len(made), 'test')} were made. {len(adjusted)} of them are in families, whose p are adjusted by "
+        f"{_counted(len(made), 'test')} {'was' if len(made) == 1 else 'were'} made. {len(adjusted)} of them are in families, whose p are adjusted by "
         f"Holm's method for the number of tests in the family; {by_itself} pairs are adjusted by Games and Howell's "
         f"own method; {len(made) - len(adjusted) - by_itself}, those of the original study, are adjusted for nothing. "
         "Families are not adjusted for each other: of twenty families without any effect, one is to be expected with "

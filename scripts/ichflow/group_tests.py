@@ -87,6 +87,13 @@ class Groups:
         return "all values are the same" if np.ptp(self.values) == 0 else ""
 
     @property
+    def too_few(self) -> str:
+        """Why these are no several groups; empty if there are three or more."""
+        if len(self.members) >= 3:
+            return ""
+        return f"3 groups that are large enough are needed, found {self.text or 'none'}"
+
+    @property
     def flat(self) -> list[str]:
         """Groups that do not vary."""
         return [name for name, values in self.members.items() if np.ptp(values) == 0]
@@ -186,10 +193,8 @@ def compare_several(
         ranks.
     """
     base = base | {"groups": groups.text, "n": groups.values.size}
-    if len(groups.members) < 3:
-        return outcome.refused(base, tests, f"3 groups that are large enough are needed, found {groups.text or 'none'}")
-    if groups.obstacle:
-        return outcome.refused(base, tests, groups.obstacle)
+    if reason := groups.too_few or groups.obstacle:
+        return outcome.refused(base, tests, reason)
     return [_several(groups, base, test, bootstrap) for test in tests]
 
 
@@ -237,7 +242,7 @@ def compare_pairs(groups: Groups, base: Row, family: str, bootstrap: Bootstrap) 
         Two rows a pair; none where the groups could not be compared at all, which the rows of the analyses say.
     """
     rows: list[Row] = []
-    if len(groups.members) < 3 or groups.obstacle:
+    if groups.too_few or groups.obstacle:
         return rows
     games_howell = _games_howell(groups)
     for first, second in combinations(groups.members, 2):

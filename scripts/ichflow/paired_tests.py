@@ -1,6 +1,7 @@
 """Two models on the same patients: overlap, volume, detection and ranking, each paired by patient."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -180,30 +181,89 @@ def _cohens_g(difference: Floats, weights: Floats) -> Floats:
         return weights @ (difference > 0) / (weights @ (difference != 0)) - 0.5
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Scores of two models of the same patients, or slices.
+
+    Attributes
+    ----------
+    level
+        ``patient`` or ``slice``.
+    scores
+        float64 (2, case).
+    positive
+        bool (case,), whether there is hemorrhage.
+    owner
+        int (case,), position of the case's patient, 0, 1, … without gaps.
+    """
+
+    level: str
+    scores: Floats
+    positive: NDArray[np.bool_]
+    owner: NDArray[np.intp]
+
+    @property
+    def test(self) -> str:
+        """The test that compares them."""
+        return DELONG if self.level == "patient" else OBUCHOWSKI
+
+    @property
+    def text(self) -> str:
+        """Cases with and without hemorrhage, and patients."""
+        where = f", in {np.unique(self.owner).size} patients" if self.level == "slice" else ""
+        return f"{self.level}s with hemorrhage {self.positive.sum():,}, without {(~self.positive).sum():,}{where}"
+
+    def compared(self) -> tuple[roc.Comparison | None, str]:
+        """Compare the areas under the curves; or say why that cannot be done."""
+        if reason := self._obstacle():
+            return None, reason
+        found = roc.compare(self.scores, self.positive, self.owner)
+        if not found.variance > 0:
+            return None, "the variance of the difference is 0, or cannot be estimated"
+        return found, ""
+
+    def _obstacle(self) -> str:
+        with_positive, with_negative = (
+            np.unique(self.owner[chosen]).size for chosen in (self.positive, ~self.positive)
+        )
+        if with_positive < 2 or with_negative < 2:
+            return f"2 patients of each kind or more are needed, found {with_positive} and {with_negative}"
+        if lacking := int((~np.isfinite(self.scores)).any(axis=0).sum()):
+            return f"{lacking} of {self.positive.size} {self.level}s lack the score of one of the models"
+        return "both models have the same scores" if (self.scores[0] == self.scores[1]).all() else ""
+
+
+def scored(part: Part, level: str, model: str, other: str) -> Scored:
+    """Return the scores of two models, of patients or of slices."""
+    keys = ["patient"] if level == "patient" else ["patient", "slice"]
+    frames = part.patients if level == "patient" else part.slices
+    ours, theirs = frames[model][[*keys, "has_hemorrhage", "score"]], frames[other][[*keys, "score"]]
+    table = ours.merge(theirs, on=keys, how="left", suffixes=("", "_of_other"))
+    return Scored(
+        level,
+        np.stack([floats(table, "score"), floats(table, "score_of_other")]),
+        table["has_hemorrhage"].to_numpy(bool),
+        np.unique(table["patient"].to_numpy(str), return_inverse=True)[1],
+    )
+
+
 def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
-    test = DELONG if level == "patient" else OBUCHOWSKI
-    table = _scores(part, level, base["model"], base["baseline"])
-    positive = table["has_hemorrhage"].to_numpy(bool)
-    scores = np.stack([floats(table, "score"), floats(table, "score_of_other")])
-    where = f", in {table['patient'].nunique()} patients" if level == "slice" else ""
+    cases = scored(part, level, base["model"], base["baseline"])
     about = base | {
         "comparison": f"AUROC of {level}s, {base['model']} minus {base['baseline']}",
         "unit": "patient",
-        "groups": f"{level}s with hemorrhage {positive.sum():,}, without {(~positive).sum():,}{where}",
-        "n": positive.size,
+        "groups": cases.text,
+        "n": cases.positive.size,
         "family": "AUROC, model against model",
     }
-    owner = np.unique(table["patient"].to_numpy(str), return_inverse=True)[1]
-    if reason := _auroc_obstacle(positive, scores, owner):
-        return outcome.refused(about, [test], reason)[0]
-    found = roc.compare(scores, positive, owner)
-    if not found.variance > 0:
-        return outcome.refused(about, [test], "the variance of the difference is 0, or cannot be estimated")[0]
+    found, reason = cases.compared()
+    if not found:
+        return outcome.refused(about, [cases.test], reason)[0]
     low, high = found.interval
     normal = np.isinf(found.freedom)
     return outcome.row(
-        about | _auroc_effect(scores, positive, owner, bootstrap),
-        test=test,
+        about | _auroc_effect(cases, bootstrap),
+        test=cases.test,
         statistic_name="z" if normal else "t",
         statistic=found.statistic,
         df1=np.nan if normal else found.freedom,
@@ -215,24 +275,9 @@ def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
     )
 
 
-def _scores(part: Part, level: str, model: str, other: str) -> pd.DataFrame:
-    keys = ["patient"] if level == "patient" else ["patient", "slice"]
-    frames = part.patients if level == "patient" else part.slices
-    ours, theirs = frames[model][[*keys, "has_hemorrhage", "score"]], frames[other][[*keys, "score"]]
-    return ours.merge(theirs, on=keys, how="left", suffixes=("", "_of_other"))
-
-
-def _auroc_obstacle(positive: NDArray[np.bool_], scores: Floats, owner: NDArray[np.intp]) -> str:
-    with_positive, with_negative = (np.unique(owner[chosen]).size for chosen in (positive, ~positive))
-    if with_positive < 2 or with_negative < 2:
-        return f"2 patients of each kind or more are needed, found {with_positive} and {with_negative}"
-    if not np.isfinite(scores).all():
-        return f"{int((~np.isfinite(scores)).any(axis=0).sum())} of {positive.size} lack the score of one of the models"
-    return "both models have the same scores" if (scores[0] == scores[1]).all() else ""
-
-
-def _auroc_effect(scores: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], bootstrap: Bootstrap) -> Row:
+def _auroc_effect(cases: Scored, bootstrap: Bootstrap) -> Row:
     """Estimate the difference with the house's interval: patients are drawn, apart by whether they have hemorrhage."""
+    scores, positive, owner = cases.scores, cases.positive, cases.owner
     bled = np.bincount(owner, weights=positive) > 0
     weights = bootstrap.weights(bled)
 

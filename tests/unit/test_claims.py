@@ -223,6 +223,9 @@ def test_what_could_be_shown_is_that_of_the_table() -> None:
     rows = TABLES.power.to_dict("records")
     assert len(rows) > 5
     for line, row in zip(lines, rows, strict=True):
+        if row["reason"]:
+            assert line.endswith(f"{row['test']}: {row['reason']}.")
+            continue
         found = POWER.fullmatch(line)
         assert found["about"].startswith(row["comparison"])
         assert found["about"].endswith(row["test"])
@@ -282,7 +285,16 @@ def test_the_text_is_headings_and_paragraphs() -> None:
     assert not TEXT.replace("\n\n", "").count("\n\n\n")
 
 
-@pytest.mark.parametrize("case", ["no rows", "no test part", "no hemorrhage", "one patient", "baselines only"])
+NOTHING = {"predicted_px": 0, "study_px": 0, "predicted_ml": 0.0, "score": 0.0}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        *("no rows", "no test part", "no hemorrhage", "one patient", "baselines only"),
+        *("nothing predicted", "numbers missing"),
+    ],
+)
 def test_degenerate_tables_make_a_text(case: str) -> None:
     metrics = make_metrics()
     chosen = {
@@ -291,6 +303,8 @@ def test_degenerate_tables_make_a_text(case: str) -> None:
         "no hemorrhage": metrics[~metrics["patient"].isin(metrics.loc[metrics["has_hemorrhage"], "patient"])],
         "one patient": metrics[metrics["patient"] == "049"],
         "baselines only": metrics[metrics["model"] != "unet-small"],
+        "nothing predicted": metrics.assign(**NOTHING),
+        "numbers missing": metrics.assign(**dict.fromkeys((*NOTHING, "dice"), np.nan), detected=False),
     }[case]
     text = claims.markdown(tables_of(chosen))
     assert "nan" not in text

@@ -235,7 +235,7 @@ def test_missing_numbers_are_not_tested() -> None:
     metrics.loc[chosen, ["dice", "score"]] = np.nan
     rows = compared(metrics)
     assert "1 of 9 patients lack" in rows["Dice"]["reason"]
-    assert "1 of 18 lack the score" in rows["AUROC of patients"]["reason"]
+    assert "1 of 18 patients lack the score" in rows["AUROC of patients"]["reason"]
 
 
 def test_constant_difference_has_a_rank_test_and_no_interval() -> None:
