@@ -13,8 +13,10 @@ import pandas as pd
 
 from ichflow import outcome
 from ichflow.agreement import QUANTITIES
+from ichflow.group_tests import ETA_NOTE
 from ichflow.intervals import Row
 from ichflow.numerals import format_number, format_p
+from ichflow.paired_tests import MCNEMAR, MCNEMAR_NOTE
 from ichflow.recipes import BASELINES
 from ichflow.statistics import SIZES, SUBTYPES, TWO
 from ichflow.subgroups import NAMES
@@ -114,6 +116,8 @@ def _counted(number: Any, noun: str) -> str:
 def _models(tests: Sequence[Row]) -> list[str]:
     rows = _made(tests, outcome.MODELS)
     text = [_claim(row, _compared(row)) for row in rows]
+    if any(row["test"] == MCNEMAR for row in rows):
+        text.append(f"Of McNemar's test, {MCNEMAR_NOTE}.")
     return text or ["No model was compared with another one."]
 
 
@@ -135,6 +139,8 @@ def _areas(tests: Sequence[Row], judged: Sequence[str]) -> list[str]:
             text.append(_claim(row, f"The area that {row['model']} marks {differs} between {asked}"))
         else:
             text.append(_claim(row, _pair(row)))
+    if any("eta-squared" in line for line in text):
+        text.append(f"{ETA_NOTE[0].upper()}{ETA_NOTE[1:]}.")
     return text or ["No area could be compared; the last section says why."]
 
 
@@ -177,14 +183,22 @@ def _agreement(tests: Sequence[Row], agreement: Sequence[Row], judged: Sequence[
             )
             text.append(
                 f"Volumes of {model} in {_counted(n, 'patient')} with hemorrhage (Bland and Altman): {estimates}. "
-                "The limits are where 95 % of the differences are expected; a slope other than 0 says that they do not "
-                "hold for every size."
+                f"The limits are where 95 % of the differences are expected.{_by_size(known)}"
             )
     for row in _made(tests, outcome.EQUIVALENCE, judged):
         what, margin = row["comparison"].split(" within ")
         negated = "" if shown(row) else "not "
         text.append(_claim(row, f"That the mean of {what} of {row['model']} lies within {margin} is {negated}shown"))
     return text or ["No volumes were compared."]
+
+
+def _by_size(known: Mapping[str, Row]) -> str:
+    """Say whether limits hold for hemorrhages of every size."""
+    if "slope" not in known or np.isnan(known["slope"]["low"]):
+        return ""
+    if known["slope"]["low"] > 0 or known["slope"]["high"] < 0:
+        return " The interval of the slope excludes 0: differences change with the size, and the limits with them."
+    return " The interval of the slope includes 0: that differences change with the size is not shown."
 
 
 def _subgroups(subgroups: Sequence[Row], judged: Sequence[str]) -> list[str]:
@@ -245,9 +259,9 @@ def _multiplicity(tests: Sequence[Row]) -> list[str]:
     adjusted = [row for row in made if row["family"]]
     by_itself = sum(row["analysis"] == outcome.POST_HOC and not row["family"] for row in made)
     opening = (
-        f"{_counted(len(made), 'test')} {'was' if len(made) == 1 else 'were'} made. {len(adjusted)} of them are in families, whose p are adjusted by "
-        f"Holm's method for the number of tests in the family; {by_itself} pairs are adjusted by Games and Howell's "
-        f"own method; {len(made) - len(adjusted) - by_itself}, those of the original study, are adjusted for nothing. "
+        f"{_counted(len(made), 'test')} {'was' if len(made) == 1 else 'were'} made. {len(adjusted)} of them are in "
+        f"families, whose p are adjusted by Holm's method for the number of tests in the family; {by_itself} pairs are "
+        f"adjusted by Games and Howell's own method; {len(made) - len(adjusted) - by_itself}, those of the original study, are adjusted for nothing. "
         "Families are not adjusted for each other: of twenty families without any effect, one is to be expected with "
         "an adjusted p below 0.05."
     )

@@ -91,7 +91,8 @@ class Groups:
         """Why these are no several groups; empty if there are three or more."""
         if len(self.members) >= 3:
             return ""
-        return f"3 groups that are large enough are needed, found {self.text or 'none'}"
+        found = f"{len(self.members)}{': ' if self.members else ''}{self.text}"
+        return f"3 groups that are large enough are needed, found {found}"
 
     @property
     def flat(self) -> list[str]:

@@ -17,6 +17,7 @@ from ichflow.samples import Part, bleeding, floats
 
 WILCOXON, MCNEMAR = "Wilcoxon signed-rank", "McNemar's exact test"
 DELONG, OBUCHOWSKI = "DeLong's test", "Obuchowski's test for clustered data"
+MCNEMAR_NOTE = "b is the number of patients in whom the first model is right and the other one is not"
 
 
 def pairs(part: Part) -> Iterator[tuple[str, str]]:
@@ -108,12 +109,13 @@ def who(name: str) -> str:
     )
 
 
-def _about(base: Row, name: str, size: int) -> Row:
+def _about(base: Row, name: str, difference: Floats) -> Row:
     what = UNITS[name].removesuffix(" (mL)")
+    differing = "" if np.isnan(difference).any() else f", the models differ in {np.count_nonzero(difference)}"
     return base | {
         "comparison": f"{what}, {base['model']} minus {base['baseline']}",
-        "groups": f"{who(name)} {size}",
-        "n": size,
+        "groups": f"{who(name)} {difference.size}{differing}",
+        "n": difference.size,
     }
 
 
@@ -136,7 +138,7 @@ def _signed_rank(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap
     from ichflow.lazy import pingouin
 
     difference, stratum = floats(table, "ours") - floats(table, "theirs"), floats(table, "stratum")
-    about = _about(base, name, difference.size) | {"family": f"{UNITS[name]}, model against model"}
+    about = _about(base, name, difference) | {"family": f"{UNITS[name]}, model against model"}
     if reason := _obstacle(table, difference, name):
         return outcome.refused(about, [WILCOXON], reason)[0]
     found = pingouin().wilcoxon(difference).iloc[0]
@@ -159,7 +161,7 @@ def _signed_rank(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap
 def _mcnemar(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap) -> Row:
     """Test the patients in whom just one of two models is right (McNemar 1947, DOI 10.1007/BF02295996), exactly."""
     difference, stratum = floats(table, "ours") - floats(table, "theirs"), floats(table, "stratum")
-    about = _about(base, name, difference.size) | {"family": "detection, model against model"}
+    about = _about(base, name, difference) | {"family": "detection, model against model"}
     if reason := _obstacle(table, difference, name):
         return outcome.refused(about, [MCNEMAR], reason)[0]
     ours, discordant = int((difference > 0).sum()), int((difference != 0).sum())
@@ -171,7 +173,7 @@ def _mcnemar(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap) ->
         statistic_name="b",
         statistic=float(ours),
         p=float(stats.binomtest(ours, discordant).pvalue),
-        note=f"b patients of the {discordant} in whom just one model is right are those of {base['model']}",
+        note=MCNEMAR_NOTE,
     )
 
 
