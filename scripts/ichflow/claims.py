@@ -15,7 +15,7 @@ from ichflow import outcome
 from ichflow.agreement import QUANTITIES
 from ichflow.group_tests import ETA_NOTE
 from ichflow.intervals import Row
-from ichflow.numerals import format_number, format_p
+from ichflow.numerals import format_p, format_statistic
 from ichflow.paired_tests import MCNEMAR, MCNEMAR_NOTE
 from ichflow.recipes import BASELINES
 from ichflow.statistics import SIZES, SUBTYPES, TWO
@@ -258,10 +258,11 @@ def _multiplicity(tests: Sequence[Row]) -> list[str]:
     made = [row for row in tests if not row["reason"]]
     adjusted = [row for row in made if row["family"]]
     by_itself = sum(row["analysis"] == outcome.POST_HOC and not row["family"] for row in made)
+    alone = len(made) - len(adjusted) - by_itself
     opening = (
         f"{_counted(len(made), 'test')} {'was' if len(made) == 1 else 'were'} made. {len(adjusted)} of them are in "
         f"families, whose p are adjusted by Holm's method for the number of tests in the family; {by_itself} pairs are "
-        f"adjusted by Games and Howell's own method; {len(made) - len(adjusted) - by_itself}, those of the original study, are adjusted for nothing. "
+        f"adjusted by Games and Howell's own method; {alone}, those of the original study, are adjusted for nothing. "
         "Families are not adjusted for each other: of twenty families without any effect, one is to be expected with "
         "an adjusted p below 0.05."
     )
@@ -279,7 +280,7 @@ def _pseudoreplication(tests: Sequence[Row], summary: pd.DataFrame) -> list[str]
         "more so the more slices there are. So patients, not slices, are the n of every claim; docs/statistics.md "
         "shows by simulation how often either way is wrong."
     ]
-    notes = [f"{row['model']}: {row['note']}" for row in tests if row["analysis"] == outcome.CLUSTERED and row["note"]]
+    notes = [row["note"] for row in tests if row["analysis"] == outcome.CLUSTERED and row["note"]]
     if notes:
         text.append(f"How alike slices of a patient are here (0 not at all, 1 wholly): {'; '.join(notes)}.")
     return text
@@ -360,7 +361,7 @@ def _p(p: float) -> str:
 
 
 def _number(value: Any) -> str:
-    return format_number(int(value) if float(value).is_integer() else float(value))
+    return format_statistic(float(value))
 
 
 def _estimate(value: Any, low: Any, high: Any) -> str:

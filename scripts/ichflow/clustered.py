@@ -98,8 +98,6 @@ def compare(samples: pd.DataFrame, base: Row, bootstrap: Bootstrap) -> Row:
     if not error > 0:
         return outcome.refused(about, [ROBUST], "the difference does not vary over patients")[0]
     freedom = min(slices.in_each) - 1
-    alike = intraclass_correlation(slices)
-    known = f"{alike:.3f}" if np.isfinite(alike) else "not known: those slices do not vary, or nobody has two of them"
     return outcome.row(
         about | _resampled(slices, bootstrap),
         test=ROBUST,
@@ -109,8 +107,16 @@ def compare(samples: pd.DataFrame, base: Row, bootstrap: Bootstrap) -> Row:
         p=float(2 * stats.t.sf(abs(difference / error), freedom)),
         difference=difference,
         ci_of="difference of means of slices (px), bootstrap over patients",
-        note=f"intraclass correlation of slices without hemorrhage {known}",
+        note=_likeness(slices, base["model"]),
     )
+
+
+def _likeness(slices: Slices, model: str) -> str:
+    alike = intraclass_correlation(slices)
+    opening = f"intraclass correlation of the areas that {model} marks on slices without hemorrhage"
+    if not np.isfinite(alike):
+        return f"{opening} not known, since they do not vary or nobody has two such slices"
+    return f"{opening} {alike:.3f}"
 
 
 def robust_t(slices: Slices) -> tuple[float, float]:

@@ -285,7 +285,7 @@ def _games_howell_row(pair: Groups, base: Row, found: Any, number: int, bootstra
         ci_low=difference - half,
         ci_high=difference + half,
         ci_of="difference of means (px), Games-Howell interval",
-        note="p is adjusted for all pairs of these groups",
+        note="Games and Howell's p is adjusted for all pairs of these groups",
     )
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ichflow.errors import IchflowError
 from ichflow.files import write_text
-from ichflow.numerals import NOTHING, format_interval, format_number, format_p
+from ichflow.numerals import NOTHING, format_interval, format_number, format_p, format_statistic
 from ichflow.templates import filled
 from ichflow.verdicts import direction, mean_disagrees, shown
 
@@ -69,8 +69,9 @@ THRESHOLDS_NOTES = (
 )
 
 STATISTICS_NOTES = (
-    "The patient is the independent unit. Intervals are percentile intervals of a bootstrap that draws patients with "
-    "all their slices, separately among those with and without hemorrhage; those of shares of patients are Wilson's. "
+    "The patient is the independent unit. Where a caption names no other, intervals are percentile intervals of a "
+    "bootstrap that draws patients with all their slices, separately among those with and without hemorrhage, and "
+    "those of shares of patients are Wilson's. "
     "A patient or slice counts as detected from one predicted pixel on.",
     "Tests over slices are shown because the original study made them. Slices of one patient resemble each other, so "
     "such a test counts the same evidence several times (pseudoreplication) and its p is too small; the test over "
@@ -451,7 +452,7 @@ def _statistic(row: Any) -> str:
     if np.isnan(row["statistic"]):
         return NOTHING
     freedom = ", ".join(f"{value:.4g}" for value in (row["df1"], row["df2"]) if not np.isnan(value))
-    return f"{row['statistic_name']}{f'({freedom})' if freedom else ''} = {format_number(float(row['statistic']))}"
+    return f"{row['statistic_name']}{f'({freedom})' if freedom else ''} = {format_statistic(row['statistic'])}"
 
 
 def told_test(row: Any) -> str:

@@ -15,6 +15,7 @@ from statsmodels.stats.power import FTestAnovaPower, TTestIndPower, TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 FEW = Bootstrap(seed=1, resamples=400)
+OURS = {"model": "unet-small"}
 
 # Peak flow by two meters: Bland and Altman 1986, table 1
 LARGE = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
@@ -282,7 +283,7 @@ def cluster_samples(seed: int, patients: int = 20, slices: int = 8) -> pd.DataFr
 @pytest.mark.parametrize("seed", [0, 1])
 def test_clustered_errors_agree_with_statsmodels(seed: int) -> None:
     table = cluster_samples(seed)
-    row = clustered.compare(table, {}, FEW)
+    row = clustered.compare(table, OURS, FEW)
     design = sm.add_constant((table["group"] == "hemorrhage").astype(float))
     owner = table["patient"].astype(int)
     plain = sm.OLS(table["area_px"], design)
@@ -293,6 +294,7 @@ def test_clustered_errors_agree_with_statsmodels(seed: int) -> None:
     assert row["df1"] == 9  # ten patients have such slices
     assert row["ci_low"] < row["difference"] < row["ci_high"]
     areas = [table.loc[table["group"] == name, "area_px"] for name in ("hemorrhage", "none")]
+    assert row["note"].startswith("intraclass correlation of the areas that unet-small marks")
     assert row["effect"] == pytest.approx(pingouin().compute_effsize(*areas, eftype="hedges"))
     assert row["effect_low"] < row["effect"] < row["effect_high"]
     assert row["p"] == pytest.approx(2 * stats.t.sf(abs(row["statistic"]), 9))
@@ -330,16 +332,17 @@ def test_likeness_of_slices_is_that_of_scipy_where_patients_have_different_numbe
 def test_a_model_that_is_silent_without_hemorrhage_has_no_likeness_of_slices() -> None:
     table = cluster_samples(0)
     table.loc[table["group"] == "none", "area_px"] = 0.0
-    row = clustered.compare(table, {}, FEW)
+    row = clustered.compare(table, OURS, FEW)
     assert row["p"] < 0.05
-    assert row["note"].endswith("not known: those slices do not vary, or nobody has two of them")
+    assert row["note"].endswith("not known, since they do not vary or nobody has two such slices")
 
 
 def test_clusters_without_what_a_test_needs() -> None:
     table = cluster_samples(0)
-    assert "all values are the same" in clustered.compare(table.assign(area_px=0.0), {}, FEW)["reason"]
-    assert "found 0 and 20" in clustered.compare(table.assign(group="none"), {}, FEW)["reason"]
+    assert "all values are the same" in clustered.compare(table.assign(area_px=0.0), OURS, FEW)["reason"]
+    assert "found 0 and 20" in clustered.compare(table.assign(group="none"), OURS, FEW)["reason"]
     assert (
-        "1 of 160 values" in clustered.compare(table.assign(area_px=[np.nan, *table["area_px"][1:]]), {}, FEW)["reason"]
+        "1 of 160 values"
+        in clustered.compare(table.assign(area_px=[np.nan, *table["area_px"][1:]]), OURS, FEW)["reason"]
     )
-    assert clustered.compare(table.iloc[:0], {}, FEW)["reason"]
+    assert clustered.compare(table.iloc[:0], OURS, FEW)["reason"]

@@ -217,6 +217,9 @@ def test_numbers(number: Any, text: str) -> None:
 def test_intervals_share_their_decimals() -> None:
     assert report.format_interval(0.25, 0.1, 1.0) == "0.250 [0.100, 1.000]"
     assert report.format_interval(0.25, np.nan, np.nan) == "0.250"
+    assert report.format_interval(2370.0, -54.63, 4794.63) == "2,370 [-55, 4,795]"
+    assert report.format_interval(1e-17, -0.21, 0.332) == "0.000 [-0.210, 0.332]"
+    assert report.format_interval(0.99953, 0.9992, 1.0) == "0.99953 [0.99920, 1.00000]"
     assert report.format_interval(np.nan, np.nan, np.nan) == "–"
 
 
@@ -250,7 +253,7 @@ def test_tests_are_laid_out_by_analysis() -> None:
         "unet-small",
         "Wilcoxon signed-rank",
         "test patients with hemorrhage 10",
-        "W = 1.00",
+        "W = 1",
         "< 0.001",
         "0.001",
         "0.412 [0.300, 0.500]",
