@@ -22,6 +22,8 @@ from ichflow.statistics import SIZES, SUBTYPES, TWO
 from ichflow.subgroups import NAMES
 from ichflow.verdicts import ALPHA, direction, mean_disagrees, shown
 
+WHY = "the last section says why."
+
 _MORE = {
     "Dice": ("has a higher Dice than", "has a lower Dice than"),
     "absolute error of the volume": ("errs more on the volume than", "errs less on the volume than"),
@@ -118,7 +120,9 @@ def _models(tests: Sequence[Row]) -> list[str]:
     text = [_claim(row, _compared(row)) for row in rows]
     if any(row["test"] == MCNEMAR for row in rows):
         text.append(f"Of McNemar's test, {MCNEMAR_NOTE}.")
-    return text or ["No model was compared with another one."]
+    if any(row["analysis"] == outcome.MODELS for row in tests):
+        return text or [f"No model could be compared with another one; {WHY}"]
+    return ["No model was compared with another one."]
 
 
 def _compared(row: Row) -> str:
@@ -141,7 +145,7 @@ def _areas(tests: Sequence[Row], judged: Sequence[str]) -> list[str]:
             text.append(_claim(row, _pair(row)))
     if any("eta-squared" in line for line in text):
         text.append(f"{ETA_NOTE[0].upper()}{ETA_NOTE[1:]}.")
-    return text or ["No area could be compared; the last section says why."]
+    return text or [f"No area could be compared; {WHY}"]
 
 
 def _pair(row: Row) -> str:
@@ -165,6 +169,8 @@ def _clustered(tests: Sequence[Row], judged: Sequence[str]) -> list[str]:
         "patient are not taken for independent."
     )
     rows = _made(tests, outcome.CLUSTERED, judged)
+    if not rows:
+        return [f"No slices could be compared; {WHY}"]
     return [opening, *(_claim(row, _larger(row, "slices"), row["note"]) for row in rows)]
 
 
