@@ -255,7 +255,7 @@ def _power(power: Sequence[Row]) -> list[str]:
             continue
         units = f", that is {_number(row['difference'])} ({row['difference_of']})" if row["difference_of"] else ""
         text.append(
-            f"{opening}: {row['effect_name']} {_number(row['effect'])}{units}; n = {row['n']} ({row['groups']})."
+            f"{opening}: {row['effect_name']} {_number(row['effect'])}{units}; n = {row['n']:,} ({row['groups']})."
         )
     return text
 

@@ -307,14 +307,14 @@ def assumptions(groups: Groups, base: Row) -> list[Row]:
     """
     rows = [normality(values, base | {"group": name}) for name, values in groups.members.items()]
     about = base | {"assumption": "equal variances", "check": LEVENE, "group": "all", "n": groups.values.size}
-    obstacle = groups.obstacle if len(groups.members) > 1 else "there is one group"
+    number = len(groups.members)
+    obstacle = groups.obstacle if number > 1 else f"2 groups that are large enough are needed, found {number}"
     if obstacle:
         return [*rows, ASSUMPTION_COLUMNS | about | {"reason": f"no test: {obstacle}"}]
     with np.errstate(divide="ignore", invalid="ignore"):
         found = pingouin().homoscedasticity(dict(groups.members), center="median").iloc[0]
     if not np.isfinite([found["W"], found["pval"]]).all():  # each group lies at one distance from its median
         return [*rows, ASSUMPTION_COLUMNS | about | {"reason": "no test: it is not defined for these values"}]
-    number = len(groups.members)
     result = {"statistic_name": "F", "statistic": float(found["W"]), "p": float(found["pval"])}
     return [*rows, ASSUMPTION_COLUMNS | about | result | {"df1": number - 1, "df2": groups.values.size - number}]
 

@@ -49,7 +49,7 @@ def test_overlap_and_volume_agree_with_scipy(seed: int) -> None:
         ("Dice", ours["dice"].dropna(), theirs["dice"].dropna()),
         ("absolute error of the volume", *error),
     ):
-        row, expected = rows[name], stats.wilcoxon(a, b, correction=True)
+        row, expected = rows[name], stats.wilcoxon((a - b)[a != b], correction=True)
         assert (row["test"], row["n"]) == (WILCOXON, len(a))
         assert (row["statistic"], row["p"]) == pytest.approx((expected.statistic, expected.pvalue))
         assert row["difference"] == pytest.approx((a - b).mean())
@@ -200,6 +200,26 @@ def test_ranking_of_patients_and_slices(seed: int) -> None:
         half = reference.ppf(0.975) * error
         assert (row["ci_low"], row["ci_high"]) == pytest.approx((first - second - half, first - second + half))
         assert row["effect_low"] < row["effect"] < row["effect_high"]
+
+
+@pytest.mark.parametrize("against", [0, 1])
+def test_wilcoxon_is_exact_though_some_patients_are_equal(against: int) -> None:
+    """Of 16 patients two are equal: of the 2^14 signs of the others, those are counted that are as far from even."""
+    metrics = make_metrics(patients=42, slices=3)
+    bleeds = (metrics["level"] == "patient") & metrics["has_hemorrhage"] & (metrics["part"] == "test")
+    metrics.loc[bleeds & (metrics["model"] == "threshold"), "dice"] = 0.1
+    ours = metrics.index[bleeds & (metrics["model"] == "unet-small")]
+    assert len(ours) == 16
+    sizes = np.r_[0.0, 0.0, np.arange(1, 15)] * 0.05
+    sizes[2 : 2 + 2 * against] *= -0.5
+    metrics.loc[ours, "dice"] = 0.1 + sizes
+    row = compared(metrics)["Dice"]
+    ranked = stats.rankdata(abs(sizes[2:]))
+    sums = np.array(list(product((0, 1), repeat=14))) @ ranked
+    smaller = ranked[sizes[2:] < 0].sum()
+    assert row["statistic"] == smaller
+    assert row["p"] == pytest.approx(2 * np.mean(sums <= smaller))
+    assert row["groups"] == "test patients with hemorrhage 16, the models differ in 14"
 
 
 def test_bootstrap_is_repeated_by_its_seed() -> None:
