@@ -378,13 +378,19 @@ def _interval(low: Any, high: Any, percent: str = "95") -> str:
     return "" if pd.isna(low) or pd.isna(high) else f", {percent} % interval {_number(low)} to {_number(high)}"
 
 
-def _disagreement(row: Mapping[str, Any]) -> str:
-    low, high = row["ci_low"], row["ci_high"]
-    if row["analysis"] in (outcome.EQUIVALENCE, outcome.STUDY) or np.isnan([low, high]).any():
+def _disagreement(row: Row) -> str:
+    """Say where test and intervals, or ranks and mean, do not tell the same."""
+    if row["analysis"] in (outcome.EQUIVALENCE, outcome.STUDY):
         return ""
     if shown(row) and mean_disagrees(row):
         return " The mean points the other way than the ranks, by a few patients who differ much: a hint and no more."
-    apart = low > 0 or high < 0
-    if apart and not shown(row):
-        return " The interval, which is adjusted for nothing, excludes 0: a hint and no more."
-    return " The interval includes 0: a hint and no more." if shown(row) and not apart else ""
+    apart = [low > 0 or high < 0 for low, high in _ends(row)]
+    if not shown(row) and any(apart):
+        return " An interval, which is adjusted for nothing, excludes 0: a hint and no more."
+    return " An interval includes 0: a hint and no more." if shown(row) and not all(apart) else ""
+
+
+def _ends(row: Row) -> list[tuple[float, float]]:
+    """Return the ends of the intervals that could include 0: that of eta-squared, which is a share, cannot."""
+    names = [("ci_low", "ci_high"), *([] if row["effect_name"].startswith("eta") else [("effect_low", "effect_high")])]
+    return [(row[low], row[high]) for low, high in names if not np.isnan(row[low])]

@@ -174,6 +174,23 @@ def test_a_rank_test_is_told_in_the_direction_of_the_ranks() -> None:
     assert "points the other way" not in TEXT
 
 
+@pytest.mark.parametrize(
+    ("p_holm", "effect_low", "words"),
+    [
+        (0.2, 0.1, "An interval, which is adjusted for nothing, excludes 0: a hint and no more."),
+        (0.2, -0.1, ""),
+        (0.01, 0.1, ""),
+        (0.01, -0.1, "An interval includes 0: a hint and no more."),
+    ],
+)
+def test_intervals_that_do_not_say_what_the_test_says_are_named(p_holm: float, effect_low: float, words: str) -> None:
+    ranked = TABLES.tests["test"] == "Mann-Whitney U test"
+    known = {"p_holm": p_holm, "effect": 0.3, "effect_low": effect_low, "effect_high": 0.6}
+    text = changed_text(**{name: TABLES.tests[name].mask(ranked, value) for name, value in known.items()})
+    for line in (line for line in text.split("\n\n") if "Mann-Whitney U test U = " in line):
+        assert line.endswith(f"). {words}" if words else ").")
+
+
 def section(heading: str, text: str = TEXT) -> list[str]:
     """Return the paragraphs below a heading."""
     return text.split(f"## {heading}\n\n")[1].partition("\n\n## ")[0].rstrip("\n").split("\n\n")
