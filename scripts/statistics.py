@@ -28,7 +28,7 @@ with logged(snakemake.log[0]):
         ),
         "assumptions": statistics.assumptions_table(part, seed=params.seed, **chosen),
         "agreement": agreement.table(part),
-        "power": power.table(part),
+        "power": power.table(part, smallest=params.smallest_group),
     }
     for name, table in tables.items():
         with whole(output[name]) as temporary:

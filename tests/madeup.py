@@ -49,14 +49,15 @@ def make_metrics(seed: int = 1, patients: int = 24, slices: int = 12) -> pd.Data
             hits = [int(t * part * generator.uniform(0.7, 1.0)) for t in true]
             wrong = [0 if model == "null" else int(n) * (n > 30) for n in noise]
             common["model"] = model
+            scores = [hits[i] / 900 + generator.uniform(0, 0.2) for i in range(slices)]
             for i in range(slices):
                 rows.append(
                     common
-                    | {"level": "slice", "slice": i + 1, "score": hits[i] / 900 + generator.uniform(0, 0.2)}
+                    | {"level": "slice", "slice": i + 1, "score": scores[i]}
                     | overlap(true[i], hits[i] + wrong[i], hits[i], 10_000)
                 )
             total = overlap(sum(true), sum(hits) + sum(wrong), sum(hits), 10_000 * slices)
-            rows.append(common | {"level": "patient", "slice": None, "score": 1.0} | total)
+            rows.append(common | {"level": "patient", "slice": None, "score": max(scores)} | total)
     metrics = pd.DataFrame(rows)
     metrics["slice"] = metrics["slice"].astype("Int32")
     return metrics

@@ -66,7 +66,7 @@ def table(part: Part) -> pd.DataFrame:
 def _of_model(model: str, predicted: Floats, true: Floats) -> list[Row]:
     difference = predicted - true
     base = COLUMNS | {"model": model, "n": difference.size}
-    if reason := _obstacle(difference):
+    if reason := obstacle(difference):
         return [base | {"quantity": name, "reason": f"no estimate: {reason}"} for name in QUANTITIES]
     found = bland_altman(difference) | {
         "slope": _slope(predicted, true),
@@ -82,7 +82,8 @@ def _row(base: Row, name: str, estimate: Sequence[float], interval: str) -> Row:
     return base | dict(zip(("value", "low", "high"), estimate, strict=True)) | {"quantity": name, "interval": interval}
 
 
-def _obstacle(difference: Floats) -> str:
+def obstacle(difference: Floats) -> str:
+    """Say why nothing can be estimated of differences of volumes; nothing if it can."""
     if difference.size < 3:
         return f"3 patients with hemorrhage or more are needed, found {difference.size}"
     if lacking := outcome.missing(difference):
@@ -190,7 +191,7 @@ def equivalence(part: Part, model: str, margin_ml: float, bootstrap: Bootstrap) 
         "family": "equivalence of volumes",
         "note": "a p below 0.05 speaks for equivalence",
     }
-    if reason := _obstacle(difference):
+    if reason := obstacle(difference):
         return outcome.refused(base, [TOST], reason)[0]
     found = pingouin().tost(predicted, true, bound=margin_ml, paired=True).iloc[0]
     error = difference.std(ddof=1) / difference.size**0.5

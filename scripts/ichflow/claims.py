@@ -13,13 +13,16 @@ import pandas as pd
 
 from ichflow import outcome
 from ichflow.agreement import QUANTITIES
+from ichflow.group_tests import ETA_NOTE
 from ichflow.intervals import Row
-from ichflow.numerals import format_number, format_p
+from ichflow.numerals import format_p, format_statistic
+from ichflow.paired_tests import MCNEMAR, MCNEMAR_NOTE
 from ichflow.recipes import BASELINES
 from ichflow.statistics import SIZES, SUBTYPES, TWO
 from ichflow.subgroups import NAMES
+from ichflow.verdicts import ALPHA, direction, mean_disagrees, shown
 
-ALPHA = 0.05
+WHY = "the last section says why."
 
 _MORE = {
     "Dice": ("has a higher Dice than", "has a lower Dice than"),
@@ -115,14 +118,18 @@ def _counted(number: Any, noun: str) -> str:
 def _models(tests: Sequence[Row]) -> list[str]:
     rows = _made(tests, outcome.MODELS)
     text = [_claim(row, _compared(row)) for row in rows]
-    return text or ["No model was compared with another one."]
+    if any(row["test"] == MCNEMAR for row in rows):
+        text.append(f"Of McNemar's test, {MCNEMAR_NOTE}.")
+    if any(row["analysis"] == outcome.MODELS for row in tests):
+        return text or [f"No model could be compared with another one; {WHY}"]
+    return ["No model was compared with another one."]
 
 
 def _compared(row: Row) -> str:
     what, model, other = row["comparison"].split(",")[0], row["model"], row["baseline"]
-    if not _shown(row):
+    if not shown(row):
         return f"That {model} and {other} differ in {what} is not shown"
-    return f"{model} {_MORE[what][0 if row['difference'] > 0 else 1]} {other}"
+    return f"{model} {_MORE[what][0 if direction(row) > 0 else 1]} {other}"
 
 
 def _areas(tests: Sequence[Row], judged: Sequence[str]) -> list[str]:
@@ -131,20 +138,28 @@ def _areas(tests: Sequence[Row], judged: Sequence[str]) -> list[str]:
         if row["comparison"] == TWO:
             text.append(_claim(row, _larger(row, "patients")))
         elif row["analysis"] == outcome.AREA:
-            differs = "differs" if _shown(row) else "is not shown to differ"
+            differs = "differs" if shown(row) else "is not shown to differ"
             asked = _ASKED[row["comparison"]]
             text.append(_claim(row, f"The area that {row['model']} marks {differs} between {asked}"))
         else:
-            pair = row["comparison"].split(": ")[1].replace(" against ", " and ")
-            differ = "differs between" if _shown(row) else "is not shown to differ between"
-            text.append(_claim(row, f"The area that {row['model']} marks {differ} {pair}"))
-    return text or ["No area could be compared; the last section says why."]
+            text.append(_claim(row, _pair(row)))
+    if any("eta-squared" in line for line in text):
+        text.append(f"{ETA_NOTE[0].upper()}{ETA_NOTE[1:]}.")
+    return text or [f"No area could be compared; {WHY}"]
+
+
+def _pair(row: Row) -> str:
+    first, second = row["comparison"].split(": ")[1].split(" against ")
+    if not shown(row):
+        return f"The area that {row['model']} marks is not shown to differ between {first} and {second}"
+    size = "larger" if direction(row) > 0 else "smaller"
+    return f"The area that {row['model']} marks is {size} in the group {first} than in the group {second}"
 
 
 def _larger(row: Row, unit: str) -> str:
-    if not _shown(row):
+    if not shown(row):
         return f"That {row['model']} marks another area in {unit} with hemorrhage than in those without is not shown"
-    size = "a larger" if _sign(row) > 0 else "a smaller"
+    size = "a larger" if direction(row) > 0 else "a smaller"
     return f"{row['model']} marks {size} area in {unit} with hemorrhage than in those without"
 
 
@@ -154,6 +169,8 @@ def _clustered(tests: Sequence[Row], judged: Sequence[str]) -> list[str]:
         "patient are not taken for independent."
     )
     rows = _made(tests, outcome.CLUSTERED, judged)
+    if not rows:
+        return [f"No slices could be compared; {WHY}"]
     return [opening, *(_claim(row, _larger(row, "slices"), row["note"]) for row in rows)]
 
 
@@ -172,14 +189,22 @@ def _agreement(tests: Sequence[Row], agreement: Sequence[Row], judged: Sequence[
             )
             text.append(
                 f"Volumes of {model} in {_counted(n, 'patient')} with hemorrhage (Bland and Altman): {estimates}. "
-                "The limits are where 95 % of the differences are expected; a slope other than 0 says that they do not "
-                "hold for every size."
+                f"The limits are where 95 % of the differences are expected.{_by_size(known)}"
             )
     for row in _made(tests, outcome.EQUIVALENCE, judged):
         what, margin = row["comparison"].split(" within ")
-        shown = "" if _shown(row) else "not "
-        text.append(_claim(row, f"That the mean of {what} of {row['model']} lies within {margin} is {shown}shown"))
+        negated = "" if shown(row) else "not "
+        text.append(_claim(row, f"That the mean of {what} of {row['model']} lies within {margin} is {negated}shown"))
     return text or ["No volumes were compared."]
+
+
+def _by_size(known: Mapping[str, Row]) -> str:
+    """Say whether limits hold for hemorrhages of every size."""
+    if "slope" not in known or np.isnan(known["slope"]["low"]):
+        return ""
+    if known["slope"]["low"] > 0 or known["slope"]["high"] < 0:
+        return " The interval of the slope excludes 0: differences change with the size, and the limits with them."
+    return " The interval of the slope includes 0: that differences change with the size is not shown."
 
 
 def _subgroups(subgroups: Sequence[Row], judged: Sequence[str]) -> list[str]:
@@ -230,7 +255,7 @@ def _power(power: Sequence[Row]) -> list[str]:
             continue
         units = f", that is {_number(row['difference'])} ({row['difference_of']})" if row["difference_of"] else ""
         text.append(
-            f"{opening}: {row['effect_name']} {_number(row['effect'])}{units}; n = {row['n']} ({row['groups']})."
+            f"{opening}: {row['effect_name']} {_number(row['effect'])}{units}; n = {row['n']:,} ({row['groups']})."
         )
     return text
 
@@ -239,10 +264,11 @@ def _multiplicity(tests: Sequence[Row]) -> list[str]:
     made = [row for row in tests if not row["reason"]]
     adjusted = [row for row in made if row["family"]]
     by_itself = sum(row["analysis"] == outcome.POST_HOC and not row["family"] for row in made)
+    alone = len(made) - len(adjusted) - by_itself
     opening = (
-        f"{_counted(len(made), 'test')} were made. {len(adjusted)} of them are in families, whose p are adjusted by "
-        f"Holm's method for the number of tests in the family; {by_itself} pairs are adjusted by Games and Howell's "
-        f"own method; {len(made) - len(adjusted) - by_itself}, those of the original study, are adjusted for nothing. "
+        f"{_counted(len(made), 'test')} {'was' if len(made) == 1 else 'were'} made. {len(adjusted)} of them are in "
+        f"families, whose p are adjusted by Holm's method for the number of tests in the family; {by_itself} pairs are "
+        f"adjusted by Games and Howell's own method; {alone}, those of the original study, are adjusted for nothing. "
         "Families are not adjusted for each other: of twenty families without any effect, one is to be expected with "
         "an adjusted p below 0.05."
     )
@@ -260,7 +286,7 @@ def _pseudoreplication(tests: Sequence[Row], summary: pd.DataFrame) -> list[str]
         "more so the more slices there are. So patients, not slices, are the n of every claim; docs/statistics.md "
         "shows by simulation how often either way is wrong."
     ]
-    notes = [f"{row['model']}: {row['note']}" for row in tests if row["analysis"] == outcome.CLUSTERED and row["note"]]
+    notes = [row["note"] for row in tests if row["analysis"] == outcome.CLUSTERED and row["note"]]
     if notes:
         text.append(f"How alike slices of a patient are here (0 not at all, 1 wholly): {'; '.join(notes)}.")
     return text
@@ -306,19 +332,6 @@ def _made(tests: Sequence[Row], analysis: str, models: Iterable[str] | None = No
     ]
 
 
-def _decisive(row: Row) -> float:
-    """Return the p that decides: adjusted where there is a family."""
-    return float(row["p_holm"] if row["family"] else row["p"])
-
-
-def _shown(row: Row) -> bool:
-    return _decisive(row) < ALPHA
-
-
-def _sign(row: Row) -> float:
-    return float(row["effect"] if np.isnan(row["difference"]) else row["difference"])
-
-
 def _claim(row: Row, claim: str, note: str = "") -> str:
     parts = [_difference(row), _effect(row), _test(row), f"n = {row['n']:,} ({row['groups']})", note]
     return f"{claim}: {'; '.join(part for part in parts if part)}.{_disagreement(row)}"
@@ -354,7 +367,7 @@ def _p(p: float) -> str:
 
 
 def _number(value: Any) -> str:
-    return format_number(int(value) if float(value).is_integer() else float(value))
+    return format_statistic(float(value))
 
 
 def _estimate(value: Any, low: Any, high: Any) -> str:
@@ -365,11 +378,19 @@ def _interval(low: Any, high: Any, percent: str = "95") -> str:
     return "" if pd.isna(low) or pd.isna(high) else f", {percent} % interval {_number(low)} to {_number(high)}"
 
 
-def _disagreement(row: Mapping[str, Any]) -> str:
-    low, high = row["ci_low"], row["ci_high"]
-    if row["analysis"] in (outcome.EQUIVALENCE, outcome.STUDY) or np.isnan([low, high]).any():
+def _disagreement(row: Row) -> str:
+    """Say where test and intervals, or ranks and mean, do not tell the same."""
+    if row["analysis"] in (outcome.EQUIVALENCE, outcome.STUDY):
         return ""
-    apart = low > 0 or high < 0
-    if apart and not _shown(dict(row)):
-        return " The interval, which is adjusted for nothing, excludes 0: a hint and no more."
-    return " The interval includes 0: a hint and no more." if _shown(dict(row)) and not apart else ""
+    if shown(row) and mean_disagrees(row):
+        return " The mean points the other way than the ranks, by a few patients who differ much: a hint and no more."
+    apart = [low > 0 or high < 0 for low, high in _ends(row)]
+    if not shown(row) and any(apart):
+        return " An interval, which is adjusted for nothing, excludes 0: a hint and no more."
+    return " An interval includes 0: a hint and no more." if shown(row) and not all(apart) else ""
+
+
+def _ends(row: Row) -> list[tuple[float, float]]:
+    """Return the ends of the intervals that could include 0: that of eta-squared, which is a share, cannot."""
+    names = [("ci_low", "ci_high"), *([] if row["effect_name"].startswith("eta") else [("effect_low", "effect_high")])]
+    return [(row[low], row[high]) for low, high in names if not np.isnan(row[low])]

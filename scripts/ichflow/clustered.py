@@ -47,6 +47,29 @@ class Slices:
         first, other = (np.unique(self.owner[chosen]).size for chosen in (self.first, ~self.first))
         return first, other
 
+    @property
+    def text(self) -> str:
+        """Slices of each group, and patients."""
+        return f"hemorrhage {self.first.sum():,}, none {(~self.first).sum():,}, in {self.patients} patients"
+
+    @property
+    def obstacle(self) -> str:
+        """Why these groups cannot be compared; empty if they can."""
+        if lacking := outcome.missing(self.values):
+            return lacking
+        if min(self.in_each) < 2:
+            return f"each group needs slices of 2 patients or more, found {' and '.join(map(str, self.in_each))}"
+        return "all values are the same" if np.ptp(self.values) == 0 else ""
+
+
+def slices_of(samples: pd.DataFrame) -> Slices:
+    """Take slices with and without hemorrhage out of a table, see :func:`ichflow.samples.labeled`."""
+    return Slices(
+        samples["area_px"].to_numpy(float),
+        (samples["group"] == TWO_GROUPS[0]).to_numpy(bool),
+        np.unique(samples["patient"].to_numpy(str), return_inverse=True)[1],
+    )
+
 
 def compare(samples: pd.DataFrame, base: Row, bootstrap: Bootstrap) -> Row:
     """Compare the mean areas of slices with and without hemorrhage.
@@ -67,15 +90,10 @@ def compare(samples: pd.DataFrame, base: Row, bootstrap: Bootstrap) -> Row:
         Hedges' g with the intervals of the bootstrap. The note has the intraclass correlation, which is why slices must
         not be counted as patients.
     """
-    slices = Slices(
-        samples["area_px"].to_numpy(float),
-        (samples["group"] == TWO_GROUPS[0]).to_numpy(bool),
-        np.unique(samples["patient"].to_numpy(str), return_inverse=True)[1],
-    )
-    counted = f"hemorrhage {slices.first.sum():,}, none {(~slices.first).sum():,}, in {slices.patients} patients"
-    about = base | {"groups": counted, "n": slices.values.size}
-    if reason := _obstacle(slices):
-        return outcome.refused(about, [ROBUST], reason)[0]
+    slices = slices_of(samples)
+    about = base | {"groups": slices.text, "n": slices.values.size}
+    if slices.obstacle:
+        return outcome.refused(about, [ROBUST], slices.obstacle)[0]
     difference, error = robust_t(slices)
     if not error > 0:
         return outcome.refused(about, [ROBUST], "the difference does not vary over patients")[0]
@@ -89,17 +107,16 @@ def compare(samples: pd.DataFrame, base: Row, bootstrap: Bootstrap) -> Row:
         p=float(2 * stats.t.sf(abs(difference / error), freedom)),
         difference=difference,
         ci_of="difference of means of slices (px), bootstrap over patients",
-        note=f"intraclass correlation of slices without hemorrhage {intraclass_correlation(slices):.3f}",
+        note=_likeness(slices, base["model"]),
     )
 
 
-def _obstacle(slices: Slices) -> str:
-    if lacking := outcome.missing(slices.values):
-        return lacking
-    if min(slices.in_each) < 2:
-        found = " and ".join(map(str, slices.in_each))
-        return f"each group needs slices of 2 patients or more, found {found}"
-    return "all values are the same" if np.ptp(slices.values) == 0 else ""
+def _likeness(slices: Slices, model: str) -> str:
+    alike = intraclass_correlation(slices)
+    opening = f"intraclass correlation of the areas that {model} marks on slices without hemorrhage"
+    if not np.isfinite(alike):
+        return f"{opening} not known, since they do not vary or nobody has two such slices"
+    return f"{opening} {alike:.3f}"
 
 
 def robust_t(slices: Slices) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ichflow.agreement import volumes
 from ichflow.figures import INK, LINES, QUIET, placeholder, save, tidy
 from ichflow.samples import rows_of_test
+from ichflow.verdicts import shown
 
 
 def bland_altman(metrics: pd.DataFrame, agreement: pd.DataFrame, path: str | Path, *, models: Sequence[str]) -> Figure:
@@ -122,5 +123,5 @@ def _difference(axes: Axes, row: Any, place: int) -> None:
         return
     if np.isfinite(row["ci_low"]):
         axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=LINES[0], linewidth=2)
-    filled = LINES[0] if row["p_holm"] < 0.05 else "white"
+    filled = LINES[0] if shown(row) else "white"
     axes.plot(row["difference"], place, "o", color=LINES[0], markerfacecolor=filled, markersize=7)

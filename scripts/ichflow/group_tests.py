@@ -87,6 +87,14 @@ class Groups:
         return "all values are the same" if np.ptp(self.values) == 0 else ""
 
     @property
+    def too_few(self) -> str:
+        """Why these are no several groups; empty if there are three or more."""
+        if len(self.members) >= 3:
+            return ""
+        found = f"{len(self.members)}{': ' if self.members else ''}{self.text}"
+        return f"3 groups that are large enough are needed, found {found}"
+
+    @property
     def flat(self) -> list[str]:
         """Groups that do not vary."""
         return [name for name, values in self.members.items() if np.ptp(values) == 0]
@@ -186,10 +194,8 @@ def compare_several(
         ranks.
     """
     base = base | {"groups": groups.text, "n": groups.values.size}
-    if len(groups.members) < 3:
-        return outcome.refused(base, tests, f"3 groups that are large enough are needed, found {groups.text or 'none'}")
-    if groups.obstacle:
-        return outcome.refused(base, tests, groups.obstacle)
+    if reason := groups.too_few or groups.obstacle:
+        return outcome.refused(base, tests, reason)
     return [_several(groups, base, test, bootstrap) for test in tests]
 
 
@@ -237,7 +243,7 @@ def compare_pairs(groups: Groups, base: Row, family: str, bootstrap: Bootstrap) 
         Two rows a pair; none where the groups could not be compared at all, which the rows of the analyses say.
     """
     rows: list[Row] = []
-    if len(groups.members) < 3 or groups.obstacle:
+    if groups.too_few or groups.obstacle:
         return rows
     games_howell = _games_howell(groups)
     for first, second in combinations(groups.members, 2):
@@ -279,7 +285,7 @@ def _games_howell_row(pair: Groups, base: Row, found: Any, number: int, bootstra
         ci_low=difference - half,
         ci_high=difference + half,
         ci_of="difference of means (px), Games-Howell interval",
-        note="p is adjusted for all pairs of these groups",
+        note="Games and Howell's p is adjusted for all pairs of these groups",
     )
 
 
@@ -301,14 +307,14 @@ def assumptions(groups: Groups, base: Row) -> list[Row]:
     """
     rows = [normality(values, base | {"group": name}) for name, values in groups.members.items()]
     about = base | {"assumption": "equal variances", "check": LEVENE, "group": "all", "n": groups.values.size}
-    obstacle = groups.obstacle if len(groups.members) > 1 else "there is one group"
+    number = len(groups.members)
+    obstacle = groups.obstacle if number > 1 else f"2 groups that are large enough are needed, found {number}"
     if obstacle:
         return [*rows, ASSUMPTION_COLUMNS | about | {"reason": f"no test: {obstacle}"}]
     with np.errstate(divide="ignore", invalid="ignore"):
         found = pingouin().homoscedasticity(dict(groups.members), center="median").iloc[0]
     if not np.isfinite([found["W"], found["pval"]]).all():  # each group lies at one distance from its median
         return [*rows, ASSUMPTION_COLUMNS | about | {"reason": "no test: it is not defined for these values"}]
-    number = len(groups.members)
     result = {"statistic_name": "F", "statistic": float(found["W"]), "p": float(found["pval"])}
     return [*rows, ASSUMPTION_COLUMNS | about | result | {"df1": number - 1, "df2": groups.values.size - number}]
 

@@ -21,6 +21,9 @@ Row = dict[str, Any]
 
 RESAMPLES = 10_000
 
+UNDEFINED = 0.05
+"""Share of resamples that may be without a number, so that the rest make an interval."""
+
 _AT_ONCE = 2**20  # numbers of one block of resamples, 8 MiB: what a cache holds
 
 
@@ -156,7 +159,13 @@ def share(name: str, found: float, total: float) -> Row:
 
 
 def interval(resampled: Floats) -> tuple[float, float]:
-    """Return the 95 % percentile interval of resamples; NaN where all agree, which is no certainty."""
+    """Return the 95 % percentile interval of resamples.
+
+    NaN where all agree, which is no certainty, and where more than :data:`UNDEFINED` of them are not defined: those
+    that are left would be a selection.
+    """
+    if resampled.size and np.mean(~np.isfinite(resampled)) > UNDEFINED:
+        return np.nan, np.nan
     low, high = percentiles(resampled)
     return (np.nan, np.nan) if low == high else (low, high)
 

@@ -34,6 +34,11 @@ def _decimals(number: float) -> int:
     return 2 if size < 100 else 1 if size < 1000 else 0
 
 
+def format_statistic(value: float) -> str:
+    """Write a test statistic: ranks and counts, which are whole, as whole numbers."""
+    return format_number(int(value) if float(value).is_integer() else float(value))
+
+
 def format_p(p: float) -> str:
     """Write a p value: three decimals, ``< 0.001`` below that, a dash for NaN."""
     if np.isnan(p):
@@ -42,8 +47,14 @@ def format_p(p: float) -> str:
 
 
 def format_interval(value: float, low: float, high: float) -> str:
-    """Write an estimate with its interval, ``0.712 [0.600, 0.801]``; without an interval, the estimate alone."""
+    """Write an estimate with its interval, ``0.712 [0.600, 0.801]``; without an interval, the estimate alone.
+
+    All have the same decimals, and no more than the largest of them bears: ``2,370 [-55, 4,795]``.
+    """
     if np.isnan(low) or np.isnan(high):
         return format_number(value)
-    decimals = max(_decimals(number) for number in (value, low, high))
+    numbers = (value, low, high)
+    largest = max(map(abs, numbers))
+    decimals = max(_decimals(number) for number in numbers if abs(number) >= largest / 1000)
+    decimals = min(decimals, _decimals(largest)) if largest >= 100 else decimals
     return f"{value:,.{decimals}f} [{low:,.{decimals}f}, {high:,.{decimals}f}]"

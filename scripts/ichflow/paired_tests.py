@@ -1,6 +1,7 @@
 """Two models on the same patients: overlap, volume, detection and ranking, each paired by patient."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from ichflow.samples import Part, bleeding, floats
 
 WILCOXON, MCNEMAR = "Wilcoxon signed-rank", "McNemar's exact test"
 DELONG, OBUCHOWSKI = "DeLong's test", "Obuchowski's test for clustered data"
+MCNEMAR_NOTE = "b is the number of patients in whom the first model is right and the other one is not"
 
 
 def pairs(part: Part) -> Iterator[tuple[str, str]]:
@@ -78,13 +80,16 @@ def values(part: Part, model: str, other: str, name: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a patient with the columns ``ours`` and ``theirs``; NaN where a model has no number.
+        A row a patient with the columns ``ours`` and ``theirs``, NaN where a model has no number, and ``stratum``,
+        which is 1 for those with hemorrhage and 0 for others: the bootstrap draws them separately.
     """
     columns: dict[str, pd.Series] = {}
     for column, which in (("ours", model), ("theirs", other)):
         rows = part.patients[which]
         chosen = {"volume error": np.ones(len(rows), bool), "specificity": ~bleeding(rows)}.get(name, bleeding(rows))
-        columns[column] = pd.Series(_measured(rows, name)[chosen], index=rows["patient"].to_numpy()[chosen])
+        index = rows["patient"].to_numpy()[chosen]
+        columns[column] = pd.Series(_measured(rows, name)[chosen], index=index)
+        columns["stratum"] = pd.Series(bleeding(rows)[chosen].astype(float), index=index)
     return pd.DataFrame(columns).sort_index()
 
 
@@ -104,12 +109,13 @@ def who(name: str) -> str:
     )
 
 
-def _about(base: Row, name: str, size: int) -> Row:
+def _about(base: Row, name: str, difference: Floats) -> Row:
     what = UNITS[name].removesuffix(" (mL)")
+    differing = "" if np.isnan(difference).any() else f", the models differ in {np.count_nonzero(difference)}"
     return base | {
         "comparison": f"{what}, {base['model']} minus {base['baseline']}",
-        "groups": f"{who(name)} {size}",
-        "n": size,
+        "groups": f"{who(name)} {difference.size}{differing}",
+        "n": difference.size,
     }
 
 
@@ -121,8 +127,8 @@ def _obstacle(table: pd.DataFrame, difference: Floats, name: str) -> str:
     return "" if difference.any() else f"both models have the same {UNITS[name]} in every patient"
 
 
-def _mean_difference(difference: Floats, name: str, bootstrap: Bootstrap) -> Row:
-    weights = bootstrap.weights(np.zeros(difference.size))
+def _mean_difference(difference: Floats, stratum: Floats, name: str, bootstrap: Bootstrap) -> Row:
+    weights = bootstrap.weights(stratum)
     low, high = intervals.interval(intervals.sums(difference, weights) / difference.size)
     of = f"mean difference of {UNITS[name]}, bootstrap over patients"
     return {"difference": float(difference.mean()), "ci_low": low, "ci_high": high, "ci_of": of}
@@ -131,18 +137,18 @@ def _mean_difference(difference: Floats, name: str, bootstrap: Bootstrap) -> Row
 def _signed_rank(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap) -> Row:
     from ichflow.lazy import pingouin
 
-    difference = floats(table, "ours") - floats(table, "theirs")
-    about = _about(base, name, difference.size) | {"family": f"{UNITS[name]}, model against model"}
+    difference, stratum = floats(table, "ours") - floats(table, "theirs"), floats(table, "stratum")
+    about = _about(base, name, difference) | {"family": f"{UNITS[name]}, model against model"}
     if reason := _obstacle(table, difference, name):
         return outcome.refused(about, [WILCOXON], reason)[0]
-    found = pingouin().wilcoxon(difference).iloc[0]
+    found = pingouin().wilcoxon(difference[difference != 0]).iloc[0]  # SciPy would give up exactness for zeros
     return outcome.row(
         about
-        | _mean_difference(difference, name, bootstrap)
+        | _mean_difference(difference, stratum, name, bootstrap)
         | outcome.effect(
             "rank-biserial correlation",
             partial(effects.matched_rank_biserial, difference),
-            np.zeros(difference.size),
+            stratum,
             bootstrap,
         ),
         test=WILCOXON,
@@ -154,20 +160,20 @@ def _signed_rank(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap
 
 def _mcnemar(table: pd.DataFrame, base: Row, name: str, bootstrap: Bootstrap) -> Row:
     """Test the patients in whom just one of two models is right (McNemar 1947, DOI 10.1007/BF02295996), exactly."""
-    difference = floats(table, "ours") - floats(table, "theirs")
-    about = _about(base, name, difference.size) | {"family": "detection, model against model"}
+    difference, stratum = floats(table, "ours") - floats(table, "theirs"), floats(table, "stratum")
+    about = _about(base, name, difference) | {"family": "detection, model against model"}
     if reason := _obstacle(table, difference, name):
         return outcome.refused(about, [MCNEMAR], reason)[0]
     ours, discordant = int((difference > 0).sum()), int((difference != 0).sum())
     return outcome.row(
         about
-        | _mean_difference(difference, name, bootstrap)
-        | outcome.effect("Cohen's g", partial(_cohens_g, difference), np.zeros(difference.size), bootstrap),
+        | _mean_difference(difference, stratum, name, bootstrap)
+        | outcome.effect("Cohen's g", partial(_cohens_g, difference), stratum, bootstrap),
         test=MCNEMAR,
         statistic_name="b",
         statistic=float(ours),
         p=float(stats.binomtest(ours, discordant).pvalue),
-        note=f"b patients of the {discordant} in whom just one model is right are those of {base['model']}",
+        note=MCNEMAR_NOTE,
     )
 
 
@@ -177,30 +183,89 @@ def _cohens_g(difference: Floats, weights: Floats) -> Floats:
         return weights @ (difference > 0) / (weights @ (difference != 0)) - 0.5
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Scores of two models of the same patients, or slices.
+
+    Attributes
+    ----------
+    level
+        ``patient`` or ``slice``.
+    scores
+        float64 (2, case).
+    positive
+        bool (case,), whether there is hemorrhage.
+    owner
+        int (case,), position of the case's patient, 0, 1, … without gaps.
+    """
+
+    level: str
+    scores: Floats
+    positive: NDArray[np.bool_]
+    owner: NDArray[np.intp]
+
+    @property
+    def test(self) -> str:
+        """The test that compares them."""
+        return DELONG if self.level == "patient" else OBUCHOWSKI
+
+    @property
+    def text(self) -> str:
+        """Cases with and without hemorrhage, and patients."""
+        where = f", in {np.unique(self.owner).size} patients" if self.level == "slice" else ""
+        return f"{self.level}s with hemorrhage {self.positive.sum():,}, without {(~self.positive).sum():,}{where}"
+
+    def compared(self) -> tuple[roc.Comparison | None, str]:
+        """Compare the areas under the curves; or say why that cannot be done."""
+        if reason := self._obstacle():
+            return None, reason
+        found = roc.compare(self.scores, self.positive, self.owner)
+        if not found.variance > 0:
+            return None, "the variance of the difference is 0, or cannot be estimated"
+        return found, ""
+
+    def _obstacle(self) -> str:
+        with_positive, with_negative = (
+            np.unique(self.owner[chosen]).size for chosen in (self.positive, ~self.positive)
+        )
+        if with_positive < 2 or with_negative < 2:
+            return f"2 patients of each kind or more are needed, found {with_positive} and {with_negative}"
+        if lacking := int((~np.isfinite(self.scores)).any(axis=0).sum()):
+            return f"{lacking} of {self.positive.size} {self.level}s lack the score of one of the models"
+        return "both models have the same scores" if (self.scores[0] == self.scores[1]).all() else ""
+
+
+def scored(part: Part, level: str, model: str, other: str) -> Scored:
+    """Return the scores of two models, of patients or of slices."""
+    keys = ["patient"] if level == "patient" else ["patient", "slice"]
+    frames = part.patients if level == "patient" else part.slices
+    ours, theirs = frames[model][[*keys, "has_hemorrhage", "score"]], frames[other][[*keys, "score"]]
+    table = ours.merge(theirs, on=keys, how="left", suffixes=("", "_of_other"))
+    return Scored(
+        level,
+        np.stack([floats(table, "score"), floats(table, "score_of_other")]),
+        table["has_hemorrhage"].to_numpy(bool),
+        np.unique(table["patient"].to_numpy(str), return_inverse=True)[1],
+    )
+
+
 def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
-    test = DELONG if level == "patient" else OBUCHOWSKI
-    table = _scores(part, level, base["model"], base["baseline"])
-    positive = table["has_hemorrhage"].to_numpy(bool)
-    scores = np.stack([floats(table, "score"), floats(table, "score_of_other")])
-    where = f", in {table['patient'].nunique()} patients" if level == "slice" else ""
+    cases = scored(part, level, base["model"], base["baseline"])
     about = base | {
         "comparison": f"AUROC of {level}s, {base['model']} minus {base['baseline']}",
         "unit": "patient",
-        "groups": f"{level}s with hemorrhage {positive.sum():,}, without {(~positive).sum():,}{where}",
-        "n": positive.size,
+        "groups": cases.text,
+        "n": cases.positive.size,
         "family": "AUROC, model against model",
     }
-    owner = np.unique(table["patient"].to_numpy(str), return_inverse=True)[1]
-    if reason := _auroc_obstacle(positive, scores, owner):
-        return outcome.refused(about, [test], reason)[0]
-    found = roc.compare(scores, positive, owner)
-    if not found.variance > 0:
-        return outcome.refused(about, [test], "the variance of the difference is 0, or cannot be estimated")[0]
+    found, reason = cases.compared()
+    if not found:
+        return outcome.refused(about, [cases.test], reason)[0]
     low, high = found.interval
     normal = np.isinf(found.freedom)
     return outcome.row(
-        about | _auroc_effect(scores, positive, owner, bootstrap),
-        test=test,
+        about | _auroc_effect(cases, bootstrap),
+        test=cases.test,
         statistic_name="z" if normal else "t",
         statistic=found.statistic,
         df1=np.nan if normal else found.freedom,
@@ -212,24 +277,9 @@ def _auroc(part: Part, level: str, base: Row, bootstrap: Bootstrap) -> Row:
     )
 
 
-def _scores(part: Part, level: str, model: str, other: str) -> pd.DataFrame:
-    keys = ["patient"] if level == "patient" else ["patient", "slice"]
-    frames = part.patients if level == "patient" else part.slices
-    ours, theirs = frames[model][[*keys, "has_hemorrhage", "score"]], frames[other][[*keys, "score"]]
-    return ours.merge(theirs, on=keys, how="left", suffixes=("", "_of_other"))
-
-
-def _auroc_obstacle(positive: NDArray[np.bool_], scores: Floats, owner: NDArray[np.intp]) -> str:
-    with_positive, with_negative = (np.unique(owner[chosen]).size for chosen in (positive, ~positive))
-    if with_positive < 2 or with_negative < 2:
-        return f"2 patients of each kind or more are needed, found {with_positive} and {with_negative}"
-    if not np.isfinite(scores).all():
-        return f"{int((~np.isfinite(scores)).any(axis=0).sum())} of {positive.size} lack the score of one of the models"
-    return "both models have the same scores" if (scores[0] == scores[1]).all() else ""
-
-
-def _auroc_effect(scores: Floats, positive: NDArray[np.bool_], owner: NDArray[np.intp], bootstrap: Bootstrap) -> Row:
+def _auroc_effect(cases: Scored, bootstrap: Bootstrap) -> Row:
     """Estimate the difference with the house's interval: patients are drawn, apart by whether they have hemorrhage."""
+    scores, positive, owner = cases.scores, cases.positive, cases.owner
     bled = np.bincount(owner, weights=positive) > 0
     weights = bootstrap.weights(bled)
 

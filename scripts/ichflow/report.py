@@ -16,8 +16,9 @@ import pandas as pd
 
 from ichflow.errors import IchflowError
 from ichflow.files import write_text
-from ichflow.numerals import NOTHING, format_interval, format_number, format_p
+from ichflow.numerals import NOTHING, format_interval, format_number, format_p, format_statistic
 from ichflow.templates import filled
+from ichflow.verdicts import direction, mean_disagrees, shown
 
 BASELINE_MEANING = {"null": "a model that predicts nothing", "threshold": "a threshold on Hounsfield units"}
 
@@ -68,8 +69,9 @@ THRESHOLDS_NOTES = (
 )
 
 STATISTICS_NOTES = (
-    "The patient is the independent unit. Intervals are percentile intervals of a bootstrap that draws patients with "
-    "all their slices, separately among those with and without hemorrhage; those of shares of patients are Wilson's. "
+    "The patient is the independent unit. Where a caption names no other, intervals are percentile intervals of a "
+    "bootstrap that draws patients with all their slices, separately among those with and without hemorrhage, and "
+    "those of shares of patients are Wilson's. "
     "A patient or slice counts as detected from one predicted pixel on.",
     "Tests over slices are shown because the original study made them. Slices of one patient resemble each other, so "
     "such a test counts the same evidence several times (pseudoreplication) and its p is too small; the test over "
@@ -450,15 +452,14 @@ def _statistic(row: Any) -> str:
     if np.isnan(row["statistic"]):
         return NOTHING
     freedom = ", ".join(f"{value:.4g}" for value in (row["df1"], row["df2"]) if not np.isnan(value))
-    return f"{row['statistic_name']}{f'({freedom})' if freedom else ''} = {format_number(float(row['statistic']))}"
+    return f"{row['statistic_name']}{f'({freedom})' if freedom else ''} = {format_statistic(row['statistic'])}"
 
 
 def told_test(row: Any) -> str:
     """Write a row of the table of tests in short: statistic and p, or why there is none."""
     if row["reason"]:
         return row["reason"]
-    p = format_p(float(row["p"]))
-    return f"{_statistic(row)}, p {p if p.startswith('<') else f'= {p}'}"
+    return f"{_statistic(row)}, p {_equal(row['p'])}"
 
 
 def _effect(row: Any) -> str:
@@ -562,17 +563,21 @@ def _baseline_sentence(name: str, row: Any) -> str:
     opening = f"Dice of {name} minus that of {row['baseline']}"
     if row["reason"]:
         return f"{opening}: {row['reason']}."
-    low, high = float(row["ci_low"]), float(row["ci_high"])
-    p = format_p(float(row["p"]))
-    verdict = (
-        "the interval lies above 0"
-        if low > 0
-        else "the interval lies below 0, so the baseline is better"
-        if high < 0
-        else "the interval includes 0, so no improvement is shown"
-    )
+    value, low, high = (float(row[name]) for name in ("difference", "ci_low", "ci_high"))
+    interval = "" if np.isnan(low) else f"95 % interval over patients {format_number(low)} to {format_number(high)}; "
     return (
-        f"{opening}: {format_number(float(row['difference']))} (95 % interval over patients {format_number(low)} to "
-        f"{format_number(high)}; Wilcoxon signed-rank p {p if p.startswith('<') else f'= {p}'}; n = {int(row['n'])}): "
-        f"{verdict}."
+        f"{opening}: {format_number(value)} ({interval}Wilcoxon signed-rank p {_equal(row['p'])}, adjusted p "
+        f"{_equal(row['p_holm'])}; n = {int(row['n'])}): {_verdict(name, row)}."
     )
+
+
+def _verdict(name: str, row: Any) -> str:
+    if not shown(row):
+        return "no difference is shown"
+    said = f"{name} has the {'higher' if direction(row) > 0 else 'lower'} Dice"
+    return f"{said} by ranks, though not by the mean: a hint and no more" if mean_disagrees(row) else said
+
+
+def _equal(p: Any) -> str:
+    text = format_p(float(p))
+    return text if text.startswith("<") else f"= {text}"

@@ -16,7 +16,7 @@ AGREEMENT = (
 )
 POWER = (
     "What this many patients could show: the smallest true effect that a test at 0.05 finds with a power of 0.8. What "
-    "is smaller was probably missed, so a result that is not shown is no proof that there is none."
+    "is smaller is missed more often, so a result that is not shown is no proof that there is none."
 )
 ASSUMPTIONS = "Assumptions, reported beside the tests: they choose none"
 
@@ -73,7 +73,7 @@ def _compared(row: Mapping[str, Any]) -> str:
 def _difference(row: Mapping[str, Any]) -> str:
     if pd.isna(row["difference"]):
         return report.NOTHING
-    return f"{format_number(float(row['difference']))} of {row['difference_of']}"
+    return f"{row['difference_of']}: {format_number(float(row['difference']))}"
 
 
 def of_assumptions(assumptions: pd.DataFrame) -> Table:

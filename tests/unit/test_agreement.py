@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from ichflow import agreement, clustered, power, samples
+from ichflow import agreement, clustered, paired_tests, power, samples, statistics
 from ichflow.intervals import Bootstrap
 from ichflow.lazy import pingouin
 from madeup import chosen_rows, make_metrics
@@ -15,6 +15,7 @@ from statsmodels.stats.power import FTestAnovaPower, TTestIndPower, TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 FEW = Bootstrap(seed=1, resamples=400)
+OURS = {"model": "unet-small"}
 
 # Peak flow by two meters: Bland and Altman 1986, table 1
 LARGE = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
@@ -156,6 +157,8 @@ def test_power_agrees_with_statsmodels(m: int, n: int) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_effects_that_could_be_shown_are_told_in_the_units_of_what_is_measured(seed: int) -> None:
     metrics = make_metrics(seed)
+    scored = metrics["level"] == "patient"
+    metrics.loc[scored, "score"] = np.random.default_rng(seed).random(scored.sum())
     patients = {
         name: chosen_rows(metrics, name, "patient").set_index("patient") for name in ("unet-small", "threshold")
     }
@@ -163,19 +166,36 @@ def test_effects_that_could_be_shown_are_told_in_the_units_of_what_is_measured(s
     errors = [(rows["predicted_ml"] - rows["true_ml"]).abs() for rows in (ours, theirs)]
     areas = [ours.loc[ours["has_hemorrhage"] == of, "predicted_px"] for of in (True, False)]
     pooled = sm.stats.CompareMeans.from_data(*areas).std_meandiff_pooledvar / (2 / 9) ** 0.5  # nine patients each
+    part, bled = samples.part_of_test(metrics), ours["has_hemorrhage"].astype(bool)
+    subtypes = [count for count in ours.loc[bled, list(samples.SUBTYPES)].sum() if count >= 2]
+    multiple = stats.t.ppf(0.975, 8) + stats.t.ppf(0.8, 8)  # nine patients with hemorrhage and nine without
+    made = statistics.tests_table(part, smallest=2, bootstrap=FEW)
+    made = made[(made["model"] == "unet-small") & made["baseline"].isin(["threshold", ""])]
+
+    def error_of(comparison: str, test: str) -> float:
+        """Return the standard error that the test itself uses."""
+        row = made[made["comparison"].str.startswith(comparison) & (made["test"] == test)].iloc[0]
+        return float(row["difference"] / row["statistic"])
+
     expected = {
         "Dice": (power.smallest_paired(9), (ours["dice"] - theirs["dice"]).std()),
         "absolute error of the volume": (power.smallest_paired(18), (errors[0] - errors[1]).std()),
-        "sensitivity of detection": (power.smallest_discordant(9), 1),
-        "specificity of detection": (power.smallest_discordant(9), 1),
+        "sensitivity of detection": (power.smallest_discordant(9), np.nan),
+        "specificity of detection": (power.smallest_discordant(9), np.nan),
+        "AUROC of patients": (2.8016 * error_of("AUROC of patients", paired_tests.DELONG), np.nan),  # z(0.975) + z(0.8)
+        "AUROC of slices": (multiple * error_of("AUROC of slices", paired_tests.OBUCHOWSKI), np.nan),
         "predicted area, hemorrhage against none": (power.smallest_between(9, 9), pooled),
         "predicted area, no, small and large bleeds": (power.smallest_eta_squared([9, 5, 4]), np.nan),
+        "predicted area, none and single subtypes": (power.smallest_eta_squared([9, *subtypes]), np.nan),
+        "predicted area of slices": (multiple * error_of(statistics.TWO, clustered.ROBUST), np.nan),
+        "predicted minus true volume": (power.smallest_margin(9), (ours["predicted_ml"] - ours["true_ml"])[bled].std()),
     }
-    rows = power.table(samples.part_of_test(metrics))
+    rows = power.table(part, smallest=2)
     rows = rows[(rows["model"] == "unet-small") & rows["baseline"].isin(["threshold", ""])]
-    assert [name.removesuffix(", unet-small minus threshold") for name in rows["comparison"]] == list(expected)
+    names = [name.removesuffix(", unet-small minus threshold") for name in rows["comparison"]]
+    assert names == [statistics.TWO if name == "predicted area of slices" else name for name in expected]
     for row, (effect, unit) in zip(rows.to_dict("records"), expected.values(), strict=True):
-        assert row["effect"] == pytest.approx(effect)
+        assert row["effect"] == pytest.approx(effect, rel=1e-4)
         assert row["difference"] == pytest.approx(effect * unit, nan_ok=True)
 
 
@@ -212,6 +232,40 @@ def test_the_smallest_share_is_found_four_times_in_five(n: int) -> None:
     assert isnan(power.smallest_discordant(5))
 
 
+@pytest.mark.parametrize("n", [5, 16])
+def test_the_smallest_margin_is_shown_four_times_in_five(n: int) -> None:
+    """Against simulation, by the interval: equivalence is shown where that of 90 % lies within the margin."""
+    drawn, margin = np.random.default_rng(n).normal(size=(20_000, n)), power.smallest_margin(n)
+    half = stats.t.ppf(0.95, n - 1) * drawn.std(axis=1, ddof=1) / n**0.5
+    assert (np.abs(drawn.mean(axis=1)) + half < margin).mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_the_smallest_margin_of_very_many_is_that_of_the_formula() -> None:
+    """Chow, Shao and Wang (2008), 3.1: n is the square of z(0.95) + z(0.9) over the margin."""
+    assert power.smallest_margin(10_000) == pytest.approx((stats.norm.ppf(0.95) + stats.norm.ppf(0.9)) / 100, rel=1e-3)
+
+
+@pytest.mark.parametrize("freedom", [8, np.inf])
+def test_the_smallest_multiple_of_an_error_is_found_four_times_in_five(freedom: float) -> None:
+    generator, effect = np.random.default_rng(8), power.smallest_of_error(2.0, freedom)
+    scale = 1.0 if np.isinf(freedom) else (generator.chisquare(freedom, 40_000) / freedom) ** 0.5
+    found = np.abs(generator.normal(effect / 2.0, size=40_000) / scale) > stats.t.ppf(0.975, freedom)
+    assert found.mean() == pytest.approx(0.8, abs=0.015)
+
+
+def test_without_what_varies_nothing_is_known_of_power() -> None:
+    metrics = make_metrics()
+    ours, theirs = (metrics["model"] == name for name in ("unet-small", "threshold"))
+    metrics.loc[ours, "predicted_ml"] = metrics.loc[theirs, "predicted_ml"].to_numpy()
+    table = power.table(samples.part_of_test(metrics)).set_index("comparison")
+    volume = "absolute error of the volume, unet-small minus threshold"
+    assert table.loc[volume, "reason"] == "not known: all differences are the same"
+    metrics.loc[metrics.index[ours & (metrics["level"] == "patient")][0], "predicted_ml"] = np.nan
+    table = power.table(samples.part_of_test(metrics)).set_index("comparison")
+    assert table.loc[volume, "reason"] == "not known: 1 of 18 patients lack the number of one of the models"
+    assert table.loc["predicted minus true volume", "reason"] == "not known: 1 of 9 values are missing"
+
+
 def cluster_samples(seed: int, patients: int = 20, slices: int = 8) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     owner = np.repeat(np.arange(patients), slices)
@@ -229,7 +283,7 @@ def cluster_samples(seed: int, patients: int = 20, slices: int = 8) -> pd.DataFr
 @pytest.mark.parametrize("seed", [0, 1])
 def test_clustered_errors_agree_with_statsmodels(seed: int) -> None:
     table = cluster_samples(seed)
-    row = clustered.compare(table, {}, FEW)
+    row = clustered.compare(table, OURS, FEW)
     design = sm.add_constant((table["group"] == "hemorrhage").astype(float))
     owner = table["patient"].astype(int)
     plain = sm.OLS(table["area_px"], design)
@@ -240,6 +294,7 @@ def test_clustered_errors_agree_with_statsmodels(seed: int) -> None:
     assert row["df1"] == 9  # ten patients have such slices
     assert row["ci_low"] < row["difference"] < row["ci_high"]
     areas = [table.loc[table["group"] == name, "area_px"] for name in ("hemorrhage", "none")]
+    assert row["note"].startswith("intraclass correlation of the areas that unet-small marks")
     assert row["effect"] == pytest.approx(pingouin().compute_effsize(*areas, eftype="hedges"))
     assert row["effect_low"] < row["effect"] < row["effect_high"]
     assert row["p"] == pytest.approx(2 * stats.t.sf(abs(row["statistic"]), 9))
@@ -274,11 +329,20 @@ def test_likeness_of_slices_is_that_of_scipy_where_patients_have_different_numbe
     assert clustered.intraclass_correlation(found) == pytest.approx((f - 1) / (f + usual - 1))
 
 
+def test_a_model_that_is_silent_without_hemorrhage_has_no_likeness_of_slices() -> None:
+    table = cluster_samples(0)
+    table.loc[table["group"] == "none", "area_px"] = 0.0
+    row = clustered.compare(table, OURS, FEW)
+    assert row["p"] < 0.05
+    assert row["note"].endswith("not known, since they do not vary or nobody has two such slices")
+
+
 def test_clusters_without_what_a_test_needs() -> None:
     table = cluster_samples(0)
-    assert "all values are the same" in clustered.compare(table.assign(area_px=0.0), {}, FEW)["reason"]
-    assert "found 0 and 20" in clustered.compare(table.assign(group="none"), {}, FEW)["reason"]
+    assert "all values are the same" in clustered.compare(table.assign(area_px=0.0), OURS, FEW)["reason"]
+    assert "found 0 and 20" in clustered.compare(table.assign(group="none"), OURS, FEW)["reason"]
     assert (
-        "1 of 160 values" in clustered.compare(table.assign(area_px=[np.nan, *table["area_px"][1:]]), {}, FEW)["reason"]
+        "1 of 160 values"
+        in clustered.compare(table.assign(area_px=[np.nan, *table["area_px"][1:]]), OURS, FEW)["reason"]
     )
-    assert clustered.compare(table.iloc[:0], {}, FEW)["reason"]
+    assert clustered.compare(table.iloc[:0], OURS, FEW)["reason"]

@@ -59,7 +59,7 @@ COUNTED = re.compile(
 FAMILY = re.compile(r"(?<=[:;] )(?P<family>[^:;]+): (?P<tests>\d+) tests?(?=[;.])")
 FIXED = (
     *("p below 0.05", "below 0.05", "power 0.8, two-sided 0.05", "by slices: p is not below 0.05"),
-    *("95 % of the differences", "a slope other than 0", "excludes 0", "includes 0", "(0 not at all, 1 wholly)"),
+    *("95 % of the differences", "excludes 0", "includes 0", "(0 not at all, 1 wholly)"),
 )
 """What the sentences say of every run, and no table holds."""
 
@@ -154,10 +154,41 @@ def test_directions_are_those_of_the_table() -> None:
     assert "unet-small errs less on the volume than null" in text
     assert "unet-small raises more false alarms than null" in text
     assert "unet-small marks a larger area in patients with hemorrhage than in those without" in text
-    worse = TABLES.tests.assign(difference=-TABLES.tests["difference"])
-    assert "unet-small has a lower Dice than threshold" in claims.markdown(
-        claims.Tables(**{**vars(TABLES), "tests": worse})
+    assert "marks is smaller in the group none than in the group large bleed" in text
+    turned = changed_text(difference=-TABLES.tests["difference"], effect=-TABLES.tests["effect"])
+    assert "unet-small has a lower Dice than threshold" in turned
+    assert "marks is larger in the group none than in the group large bleed" in turned
+
+
+def changed_text(**columns: pd.Series) -> str:
+    return claims.markdown(claims.Tables(**{**vars(TABLES), "tests": TABLES.tests.assign(**columns)}))
+
+
+def test_a_rank_test_is_told_in_the_direction_of_the_ranks() -> None:
+    """One patient with a huge difference turns the mean round, and not what was tested."""
+    others = changed_text(difference=-TABLES.tests["difference"])
+    (told,) = (line for line in others.split("\n\n") if "has a higher Dice than threshold" in line)
+    assert told.endswith(
+        "The mean points the other way than the ranks, by a few patients who differ much: a hint and no more."
     )
+    assert "points the other way" not in TEXT
+
+
+@pytest.mark.parametrize(
+    ("p_holm", "effect_low", "words"),
+    [
+        (0.2, 0.1, "An interval, which is adjusted for nothing, excludes 0: a hint and no more."),
+        (0.2, -0.1, ""),
+        (0.01, 0.1, ""),
+        (0.01, -0.1, "An interval includes 0: a hint and no more."),
+    ],
+)
+def test_intervals_that_do_not_say_what_the_test_says_are_named(p_holm: float, effect_low: float, words: str) -> None:
+    ranked = TABLES.tests["test"] == "Mann-Whitney U test"
+    known = {"p_holm": p_holm, "effect": 0.3, "effect_low": effect_low, "effect_high": 0.6}
+    text = changed_text(**{name: TABLES.tests[name].mask(ranked, value) for name, value in known.items()})
+    for line in (line for line in text.split("\n\n") if "Mann-Whitney U test U = " in line):
+        assert line.endswith(f"). {words}" if words else ").")
 
 
 def section(heading: str, text: str = TEXT) -> list[str]:
@@ -186,6 +217,15 @@ def test_volumes_are_those_of_the_table() -> None:
         assert told(read[meaning], known.loc[name], "value"), name
 
 
+@pytest.mark.parametrize(("high", "words"), [(0.2, "with the size is not shown"), (-0.1, "and the limits with them")])
+def test_limits_hold_for_every_size_unless_the_slope_says_otherwise(high: float, words: str) -> None:
+    changed = TABLES.agreement.copy()
+    changed.loc[changed["quantity"] == "slope", ["value", "low", "high"]] = [-0.3, -0.8, high]
+    text = claims.markdown(claims.Tables(**{**vars(TABLES), "agreement": changed}))
+    (line,) = (line for line in section("Predicted and true volume", text) if VOLUMES_OF.match(line))
+    assert line.endswith(f"{words}.")
+
+
 def test_subgroups_are_those_of_the_table() -> None:
     rows = TABLES.subgroups[(TABLES.subgroups["measure"] == "dice") & (TABLES.subgroups["model"] == "unet-small")]
     for by, groups in rows.groupby("by"):
@@ -209,6 +249,9 @@ def test_what_could_be_shown_is_that_of_the_table() -> None:
     rows = TABLES.power.to_dict("records")
     assert len(rows) > 5
     for line, row in zip(lines, rows, strict=True):
+        if row["reason"]:
+            assert line.endswith(f"{row['test']}: {row['reason']}.")
+            continue
         found = POWER.fullmatch(line)
         assert found["about"].startswith(row["comparison"])
         assert found["about"].endswith(row["test"])
@@ -268,7 +311,16 @@ def test_the_text_is_headings_and_paragraphs() -> None:
     assert not TEXT.replace("\n\n", "").count("\n\n\n")
 
 
-@pytest.mark.parametrize("case", ["no rows", "no test part", "no hemorrhage", "one patient", "baselines only"])
+NOTHING = {"predicted_px": 0, "study_px": 0, "predicted_ml": 0.0, "score": 0.0}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        *("no rows", "no test part", "no hemorrhage", "one patient", "baselines only"),
+        *("nothing predicted", "numbers missing"),
+    ],
+)
 def test_degenerate_tables_make_a_text(case: str) -> None:
     metrics = make_metrics()
     chosen = {
@@ -277,6 +329,8 @@ def test_degenerate_tables_make_a_text(case: str) -> None:
         "no hemorrhage": metrics[~metrics["patient"].isin(metrics.loc[metrics["has_hemorrhage"], "patient"])],
         "one patient": metrics[metrics["patient"] == "049"],
         "baselines only": metrics[metrics["model"] != "unet-small"],
+        "nothing predicted": metrics.assign(**NOTHING),
+        "numbers missing": metrics.assign(**dict.fromkeys((*NOTHING, "dice"), np.nan), detected=False),
     }[case]
     text = claims.markdown(tables_of(chosen))
     assert "nan" not in text

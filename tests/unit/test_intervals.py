@@ -39,10 +39,9 @@ def test_average_precision_of_patients_is_resampled_with_all_their_slices() -> N
     owner = np.repeat(np.arange(4), 6)
     positive = (np.arange(24) % 3 == 0) & (owner < 2)
     score = generator.integers(0, 5, 24).astype(float)
-    weights = generator.multinomial(4, [0.25] * 4, size=1200).astype(float)
+    weights = intervals.patient_weights(np.arange(4) < 2, 1200, 0).astype(float)  # in each resample somebody bleeds
     row = intervals.average_precision_by_patient("ap", score, positive, owner, weights)
-    bled = weights[:, :2].sum(axis=1) > 0
-    each = intervals.average_precision(score, positive, weights[bled][:, owner])
+    each = intervals.average_precision(score, positive, weights[:, owner])
     assert row["ap"] == pytest.approx(average_precision_score(positive, score))
     assert [row["ap_low"], row["ap_high"]] == pytest.approx(np.percentile(each, [2.5, 97.5]))
     alone = intervals.average_precision_by_patient("ap", score, positive & (owner == 0), owner, weights)
@@ -83,6 +82,13 @@ def test_percentile_intervals_hold_nearly_as_often_as_they_say(patients: int, ex
     weights = intervals.patient_weights(np.zeros(patients), 1000, 1)
     rows = [intervals.ratio("d", generator.beta(2, 1, patients), np.ones(patients), weights) for _ in range(1000)]
     assert np.mean([row["d_low"] < 2 / 3 < row["d_high"] for row in rows]) == pytest.approx(expected, abs=0.015)
+
+
+@pytest.mark.parametrize(("undefined", "known"), [(0, True), (40, True), (60, False), (1000, False)])
+def test_an_interval_is_not_made_of_the_resamples_that_happen_to_be_defined(undefined: int, known: bool) -> None:
+    resampled = np.linspace(0, 1, 1000)
+    resampled[:undefined] = np.nan
+    assert np.isfinite(intervals.interval(resampled)).all() == known
 
 
 def test_a_share_of_all_or_none_is_no_certainty() -> None:

@@ -28,6 +28,17 @@ def both(metrics: pd.DataFrame, level: str = "patient") -> tuple[pd.DataFrame, p
     return ours.reset_index(drop=True), theirs.reset_index(drop=True)
 
 
+def bootstrapped(difference: np.ndarray, bled: np.ndarray, seed: int) -> tuple[float, float]:
+    """Return SciPy's interval of the mean, patients with and without hemorrhage drawn separately."""
+    groups = [group for group in (difference[bled], difference[~bled]) if group.size]
+
+    def mean(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        return sum(each.sum(axis=axis) for each in drawn) / difference.size
+
+    found = stats.bootstrap(groups, mean, n_resamples=5000, method="percentile", rng=seed)
+    return tuple(found.confidence_interval)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_overlap_and_volume_agree_with_scipy(seed: int) -> None:
     metrics = make_metrics(seed)
@@ -38,14 +49,13 @@ def test_overlap_and_volume_agree_with_scipy(seed: int) -> None:
         ("Dice", ours["dice"].dropna(), theirs["dice"].dropna()),
         ("absolute error of the volume", *error),
     ):
-        row, expected = rows[name], stats.wilcoxon(a, b, correction=True)
+        row, expected = rows[name], stats.wilcoxon((a - b)[a != b], correction=True)
         assert (row["test"], row["n"]) == (WILCOXON, len(a))
         assert (row["statistic"], row["p"]) == pytest.approx((expected.statistic, expected.pvalue))
         assert row["difference"] == pytest.approx((a - b).mean())
         assert row["ci_low"] < row["difference"] < row["ci_high"]
-        resampled = stats.bootstrap([a - b], np.mean, n_resamples=5000, method="percentile", rng=seed)
-        spread = row["ci_high"] - row["ci_low"]
-        assert [row["ci_low"], row["ci_high"]] == pytest.approx(resampled.confidence_interval, abs=0.15 * spread)
+        low, high = bootstrapped((a - b).to_numpy(), ours.loc[a.index, "has_hemorrhage"].to_numpy(bool), seed)
+        assert [row["ci_low"], row["ci_high"]] == pytest.approx([low, high], abs=0.15 * (high - low))
         checked = next(found for found in checks if found["comparison"] == row["comparison"])
         assert (checked["statistic"], checked["p"]) == pytest.approx(stats.shapiro(a - b))
     assert rows["Dice"]["n"] == 9
@@ -192,6 +202,26 @@ def test_ranking_of_patients_and_slices(seed: int) -> None:
         assert row["effect_low"] < row["effect"] < row["effect_high"]
 
 
+@pytest.mark.parametrize("against", [0, 1])
+def test_wilcoxon_is_exact_though_some_patients_are_equal(against: int) -> None:
+    """Of 16 patients two are equal: of the 2^14 signs of the others, those are counted that are as far from even."""
+    metrics = make_metrics(patients=42, slices=3)
+    bleeds = (metrics["level"] == "patient") & metrics["has_hemorrhage"] & (metrics["part"] == "test")
+    metrics.loc[bleeds & (metrics["model"] == "threshold"), "dice"] = 0.1
+    ours = metrics.index[bleeds & (metrics["model"] == "unet-small")]
+    assert len(ours) == 16
+    sizes = np.r_[0.0, 0.0, np.arange(1, 15)] * 0.05
+    sizes[2 : 2 + 2 * against] *= -0.5
+    metrics.loc[ours, "dice"] = 0.1 + sizes
+    row = compared(metrics)["Dice"]
+    ranked = stats.rankdata(abs(sizes[2:]))
+    sums = np.array(list(product((0, 1), repeat=14))) @ ranked
+    smaller = ranked[sizes[2:] < 0].sum()
+    assert row["statistic"] == smaller
+    assert row["p"] == pytest.approx(2 * np.mean(sums <= smaller))
+    assert row["groups"] == "test patients with hemorrhage 16, the models differ in 14"
+
+
 def test_bootstrap_is_repeated_by_its_seed() -> None:
     metrics = make_metrics()
     first, again, other = (compared(metrics, bootstrap=Bootstrap(seed, 200))["Dice"]["ci_low"] for seed in (3, 3, 4))
@@ -225,7 +255,7 @@ def test_missing_numbers_are_not_tested() -> None:
     metrics.loc[chosen, ["dice", "score"]] = np.nan
     rows = compared(metrics)
     assert "1 of 9 patients lack" in rows["Dice"]["reason"]
-    assert "1 of 18 lack the score" in rows["AUROC of patients"]["reason"]
+    assert "1 of 18 patients lack the score" in rows["AUROC of patients"]["reason"]
 
 
 def test_constant_difference_has_a_rank_test_and_no_interval() -> None:

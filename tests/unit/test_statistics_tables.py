@@ -36,7 +36,7 @@ def test_power_says_the_effect_and_what_it_is_in_its_own_unit() -> None:
     areas = {"comparison": "predicted area", "difference": np.nan, "difference_of": np.nan, "reason": "one patient"}
     table = statistics_tables.of_power(pd.DataFrame([row, row | areas]))
     assert [[cell.text for cell in line] for line in table.rows] == [
-        ["Dice, unet minus null", "Wilcoxon signed-rank", "16", "Cohen's d of differences 0.770", "0.253 of Dice"],
+        ["Dice, unet minus null", "Wilcoxon signed-rank", "16", "Cohen's d of differences 0.770", "Dice: 0.253"],
         ["predicted area, unet", "Wilcoxon signed-rank", "16", "one patient", "–"],
     ]
 
