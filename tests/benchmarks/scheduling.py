@@ -2,6 +2,7 @@
 
 Run it as ``python tests/benchmarks/scheduling.py``, with other numbers of patients and other ways as ``… 100 10000
 --ways greedy``. Ten thousand take half an hour with the greedy scheduler, and were not waited for with Snakemake's own.
+``--ways slurm`` submits the jobs to a cluster, such as ``tests/slurm/cluster up`` starts.
 """
 
 import argparse
@@ -19,8 +20,10 @@ WAYS = {
     "dry": ["--dry-run", "--quiet", "rules"],
     "ilp": [],
     "greedy": ["--scheduler", "greedy", "--scheduler-subsample", "100"],
+    "slurm": ["--profile", "slurm"],
 }
-PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
+HERE = ["dry", "ilp", "greedy"]  # what needs no cluster
+PARTS = ("Snakefile", "workflow", "config", "scripts", "envs", "slurm")
 
 
 def touching_copy(folder):
@@ -58,7 +61,7 @@ def main():
     """Print a line for each number of patients and way of running."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("patients", nargs="*", type=int, default=[100, 300, 1000])
-    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), help="which of them")
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=HERE, help="which of them")
     given = parser.parse_args()
     for patients in given.patients:
         for way in given.ways:
