@@ -5,7 +5,6 @@ Buslaev et al., "Albumentations", Information 2020, https://doi.org/10.3390/info
 
 import os
 import random
-from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -22,44 +21,39 @@ import albumentations as albu
 cv2.setNumThreads(1)  # batches are made by several threads as it is
 
 AIR_HU = -1000.0
-_LARGEST = 4.4  # of as many normal numbers as a slice has shifts; Albumentations divides by it
+_LARGEST = 4.4  # of as many normal numbers as 256 × 256 pixels have shifts; Albumentations divides by it
 Floats = NDArray[np.float32]
 
 
-class Elastic(albu.ElasticTransform):  # pyright: ignore[reportUntypedBaseClass]
-    """Albumentations' elastic deformation, for a sixth of its time.
+class Elastic(albu.ElasticTransform):
+    """Albumentations' elastic deformation, sooner drawn.
 
-    Its field of shifts is smooth over ``sigma`` pixels, so that one drawn on a coarser grid and enlarged is of the same
-    kind: Gaussian, of the same width and the same strength.
+    Its shifts are smooth over ``sigma`` pixels, so that some drawn on a coarser grid and enlarged are of the same kind:
+    normal, of the same width and the same strength.
     """
 
-    def get_params_dependent_on_data(self, params: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-        """Draw where each pixel comes from: ``field``, float32 (row, column, 2), column before row."""
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the column and the row from which each pixel comes, float32 (row, column) each."""
         rows, columns = params["shape"][:2]
         step = max(int(self.sigma / 3), 1)
-        coarse = (-(-rows // step), -(-columns // step), 2)
-        noise = self.random_generator.standard_normal(coarse, np.float32)
+        noise = self.random_generator.standard_normal((2, -(-rows // step), -(-columns // step)), np.float32)
         # The mean of so many fewer numbers varies by so much more
         noise *= np.float32(self.alpha / _LARGEST / step)
-        smooth = cv2.GaussianBlur(noise, (0, 0), self.sigma / step, borderType=cv2.BORDER_REPLICATE)
-        field = cv2.resize(smooth, (columns, rows), interpolation=cv2.INTER_CUBIC)
-        field[..., 0] += np.arange(columns, dtype=np.float32)
-        field[..., 1] += np.arange(rows, dtype=np.float32)[:, None]
-        return {"field": field}
+        smooth = [cv2.GaussianBlur(one, (0, 0), self.sigma / step, borderType=cv2.BORDER_REPLICATE) for one in noise]
+        across, down = (cv2.resize(one, (columns, rows), interpolation=cv2.INTER_CUBIC) for one in smooth)
+        across += np.arange(columns, dtype=np.float32)
+        down += np.arange(rows, dtype=np.float32)[:, None]
+        return {"map_x": across, "map_y": down}
 
-    def apply(self, img: NDArray[Any], field: Floats, **params: Any) -> NDArray[Any]:
+    def apply(self, img: NDArray[Any], map_x: Floats, map_y: Floats, **params: Any) -> NDArray[Any]:
         """Move (row, column, plane)."""
         # OpenCV moves four planes at a time
         parts = [img[..., first : first + 4] for first in range(0, img.shape[-1], 4)]
-        moved = [cv2.remap(part, field, None, self.interpolation, borderMode=self.border_mode) for part in parts]
+        moved = [cv2.remap(part, map_x, map_y, self.interpolation, borderMode=self.border_mode) for part in parts]
         return moved[0].reshape(img.shape) if len(moved) == 1 else np.dstack(moved)
 
-    def apply_to_mask(self, mask: NDArray[Any], field: Floats, **params: Any) -> NDArray[Any]:
-        """Move (row, column)."""
-        return cv2.remap(mask, field, None, self.mask_interpolation, borderMode=self.border_mode)
 
-
-class Shade(albu.RandomBrightnessContrast):  # pyright: ignore[reportUntypedBaseClass]
+class Shade(albu.RandomBrightnessContrast):
     """Albumentations' brightness and contrast, in the place of the image."""
 
     def apply(self, img: Floats, alpha: float, beta: float, **params: Any) -> Floats:
