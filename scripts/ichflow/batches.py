@@ -186,6 +186,23 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         self._made.clear()
         self.ready.clear()
 
+    def feed(self) -> Any:
+        """Return what Keras fits on: for TensorFlow a dataset that does not tune itself, else these batches.
+
+        Between two epochs Keras waits for the end of that tuning, for seconds on a busy machine, and has nothing of it.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return self
+        import tensorflow as tf
+
+        shape = (None, self._recipe.size, self._recipe.size)
+        kinds = tuple(tf.TensorSpec((*shape, last), tf.float32) for last in (self._recipe.channels, 1))
+        made = tf.data.Dataset.from_generator(lambda: map(self.__getitem__, range(len(self))), output_signature=kinds)
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        counted = made.apply(tf.data.experimental.assert_cardinality(len(self)))
+        return counted.prefetch(2).with_options(options)
+
     def close(self) -> None:
         """End the threads, and give the room on the disk back."""
         self._pool.shutdown(cancel_futures=True)

@@ -150,8 +150,8 @@ def fit(
     if tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(tensorboard)))
     model.fit(
-        training,
-        validation_data=validation,
+        training.feed(),
+        validation_data=validation.feed(),
         initial_epoch=finished,
         epochs=recipe.epochs,
         shuffle=False,  # of whole batches, by a random state of Keras's own; the order of slices is random already
