@@ -305,6 +305,21 @@ def test_each_batch_has_its_share_of_hemorrhage(paths, tmp_path):
     assert sorted(every) == list(range(64))
 
 
+def test_tensorflow_is_fed_the_same_batches_without_tuning_itself(paths, tmp_path):
+    """Else each epoch would begin with a wait for the end of that tuning."""
+    given, again = (Batches(SliceStore(paths, 32, tmp_path), TINY, training=True) for _ in range(2))
+    fed = given.feed()
+    assert not fed.options().autotune.enabled
+    assert len(fed) == len(given) == 7
+    for epoch in range(2):
+        given.begin_at(epoch)
+        again.begin_at(epoch)
+        for index, (images, masks) in enumerate(fed):
+            np.testing.assert_array_equal(images, again[index][0])
+            np.testing.assert_array_equal(masks, again[index][1])
+        assert index == 6
+
+
 def test_each_patient_with_hemorrhage_comes_equally_often(paths, tmp_path):
     """However many slices its bleed has."""
     store = SliceStore(paths, 32, tmp_path)
