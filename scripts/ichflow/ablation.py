@@ -83,7 +83,7 @@ def measure(model: Any, recipe: Recipe, threshold: float, paths: Sequence[str | 
         for position, marked in enumerate(truth):
             planes = small[windows.neighborhood(len(small), position, recipe.neighbors)]
             image = windows.network_input(planes, recipe.windows)[None]
-            probability = networks.probabilities(model, recipe, image)[0]
+            probability = networks.probabilities(model, image)[0]
             found = probability >= threshold
             yield {
                 "patient": shard.info.patient,

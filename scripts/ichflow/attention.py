@@ -7,7 +7,7 @@ score of the hidden head is its "increase of confidence", as in Score-CAM (Wang 
 the only one: what is left keeps the score at 1. Whether the places found are needed is asked at the end, by hiding them
 all.
 
-It asks the model as prediction does, with its neighbors, mirror images and folds, so that any exported model can be
+It asks the model as prediction does, with its neighbors and folds, so that any exported model can be
 explained and no gradient is needed.
 """
 

@@ -4,8 +4,10 @@ Buslaev et al., "Albumentations", Information 2020, https://doi.org/10.3390/info
 """
 
 import os
+import random
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,49 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # no look-up over the network at i
 
 import albumentations as albu
 
+cv2.setNumThreads(1)  # batches are made by several threads as it is
+
 AIR_HU = -1000.0
+_LARGEST = 4.4  # of as many normal numbers as 256 × 256 pixels have shifts; Albumentations divides by it
+Floats = NDArray[np.float32]
+
+
+class Elastic(albu.ElasticTransform):
+    """Albumentations' elastic deformation, sooner drawn.
+
+    Its shifts are smooth over ``sigma`` pixels, so that some drawn on a coarser grid and enlarged are of the same kind:
+    normal, of the same width and the same strength.
+    """
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the column and the row from which each pixel comes, float32 (row, column) each."""
+        rows, columns = params["shape"][:2]
+        step = max(int(self.sigma / 3), 1)
+        noise = self.random_generator.standard_normal((2, -(-rows // step), -(-columns // step)), np.float32)
+        # The mean of so many fewer numbers varies by so much more
+        noise *= np.float32(self.alpha / _LARGEST / step)
+        smooth = [cv2.GaussianBlur(one, (0, 0), self.sigma / step, borderType=cv2.BORDER_REPLICATE) for one in noise]
+        across, down = (cv2.resize(one, (columns, rows), interpolation=cv2.INTER_CUBIC) for one in smooth)
+        across += np.arange(columns, dtype=np.float32)
+        down += np.arange(rows, dtype=np.float32)[:, None]
+        return {"map_x": across, "map_y": down}
+
+    def apply(self, img: NDArray[Any], map_x: Floats, map_y: Floats, **params: Any) -> NDArray[Any]:
+        """Move (row, column, plane)."""
+        # OpenCV moves four planes at a time
+        parts = [img[..., first : first + 4] for first in range(0, img.shape[-1], 4)]
+        moved = [cv2.remap(part, map_x, map_y, self.interpolation, borderMode=self.border_mode) for part in parts]
+        return moved[0].reshape(img.shape) if len(moved) == 1 else np.dstack(moved)
+
+
+class Shade(albu.RandomBrightnessContrast):
+    """Albumentations' brightness and contrast, in the place of the image."""
+
+    def apply(self, img: Floats, alpha: float, beta: float, **params: Any) -> Floats:
+        """Change (row, column, channel)."""
+        img *= np.float32(alpha)
+        img += np.float32(beta)
+        return img
 
 
 class Augmenter:
@@ -36,19 +80,15 @@ class Augmenter:
                 # Heads lie turned by 15° and more, and fill more or less of the field of view
                 albu.Affine(scale=(0.85, 1.15), rotate=(-20, 20), translate_percent=(-0.06, 0.06), p=recipe.affine),
                 # Shifts of about a hundredth of the slice on average, smooth over a tenth of it
-                albu.ElasticTransform(alpha=size**2 / 130, sigma=size / 20, border_mode=0, p=recipe.elastic),
+                Elastic(alpha=size**2 / 130, sigma=size / 20, border_mode=cv2.BORDER_CONSTANT, p=recipe.elastic),
             ]
         )
         self._shade = albu.Compose(
-            [
-                albu.RandomBrightnessContrast(
-                    brightness_limit=0.1, contrast_limit=0.1, brightness_by_max=True, p=recipe.brightness_contrast
-                )
-            ]
+            [Shade(brightness_limit=0.1, contrast_limit=0.1, brightness_by_max=True, p=recipe.brightness_contrast)]
         )
 
     def __call__(
-        self, planes: NDArray[Any], mask: NDArray[np.uint8], seed: int
+        self, planes: NDArray[Any], mask: NDArray[np.uint8], seed: int, out: Floats | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Change one slice and window it.
 
@@ -60,16 +100,22 @@ class Augmenter:
             uint8 (row, column).
         seed
             Equal seeds give equal changes.
+        out
+            Where to put the image, if it has a place already.
 
         Returns
         -------
         tuple
             What the network sees, float32 (row, column, channel) in 0…1, and the mask; both were moved alike.
         """
-        self._move.set_random_seed(seed)
-        self._shade.set_random_seed(seed)
+        # One sequence for all changes: Albumentations' own seeding gives each the same numbers, and what comes half of
+        # the time would come with all else that does, and never alone
+        state = np.random.default_rng(seed), random.Random(seed)
+        self._move.set_random_state(*state)
+        self._shade.set_random_state(*state)
         # What comes in from beyond the edges is 0, which has to be air
-        above_air = np.ascontiguousarray(np.moveaxis(planes, 0, -1), dtype=np.float32) - AIR_HU
+        above_air = np.subtract(np.moveaxis(planes, 0, -1), np.float32(AIR_HU), dtype=np.float32, order="C")
         moved: dict[str, Any] = self._move(image=above_air, mask=mask)
-        image = windows.network_input(np.moveaxis(moved["image"], -1, 0) + AIR_HU, self._windows)
-        return np.clip(self._shade(image=image)["image"], 0.0, 1.0), moved["mask"]
+        hu = [np.add(plane, np.float32(AIR_HU)) for plane in cv2.split(moved["image"])]
+        image = self._shade(image=windows.network_input(hu, self._windows, out))["image"]
+        return np.clip(image, 0.0, 1.0, out=image), moved["mask"]

@@ -186,6 +186,23 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         self._made.clear()
         self.ready.clear()
 
+    def feed(self) -> Any:
+        """Return what Keras fits on: for TensorFlow a dataset that does not tune itself, else these batches.
+
+        Between two epochs Keras waits for the end of that tuning, for seconds on a busy machine, and has nothing of it.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return self
+        import tensorflow as tf
+
+        shape = (None, self._recipe.size, self._recipe.size)
+        kinds = tuple(tf.TensorSpec((*shape, last), tf.float32) for last in (self._recipe.channels, 1))
+        made = tf.data.Dataset.from_generator(lambda: map(self.__getitem__, range(len(self))), output_signature=kinds)
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        counted = made.apply(tf.data.experimental.assert_cardinality(len(self)))
+        return counted.prefetch(2).with_options(options)
+
     def close(self) -> None:
         """End the threads, and give the room on the disk back."""
         self._pool.shutdown(cancel_futures=True)
@@ -198,17 +215,22 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         return epoch_order(self.store, self._recipe, self._epoch)
 
     def _batch(self, order: NDArray[np.int64], epoch: int, index: int) -> Batch:
-        first = index * self._recipe.batch_size
+        first, size = index * self._recipe.batch_size, self._recipe.size
         places = range(first, min(first + self._recipe.batch_size, len(order)))
-        images, masks = zip(*(self._sample(int(order[place]), epoch, place) for place in places), strict=True)
-        return np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+        images = np.empty((len(places), size, size, self._recipe.channels), np.float32)
+        masks = np.empty((len(places), size, size, 1), np.float32)
+        for image, mask, place in zip(images, masks, places, strict=True):
+            mask[..., 0] = self._sample(int(order[place]), epoch, place, image)
+        return images, masks
 
-    def _sample(self, position: int, epoch: int, place: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def _sample(self, position: int, epoch: int, place: int, image: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Fill in an image and return its mask."""
         planes, mask = self.store.planes(position, self._recipe.neighbors), self.store.mask(position)
         if not self._training:
-            return windows.network_input(planes, self._recipe.windows), mask
+            windows.network_input(planes, self._recipe.windows, image)
+            return mask
         seed = np.random.SeedSequence([self._recipe.seed, epoch, place]).generate_state(1)[0]
-        return self._augmenter()(planes, mask, int(seed))
+        return self._augmenter()(planes, mask, int(seed), image)[1]
 
     def _augmenter(self) -> Any:
         if not hasattr(self._local, "augmenter"):

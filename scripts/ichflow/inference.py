@@ -44,7 +44,7 @@ class Predictor:
                 f"{path}: model of contract version {content.get('contract')}, expected {contracts.MODEL}; "
                 "export it again with this version of ichflow"
             )
-        self.recipe = Recipe(**content["recipe"])
+        self.recipe = Recipe.of_file(content["recipe"])
         self.threshold = float(content["threshold"]["used"])
         self.validation_threshold = float(content["threshold"]["validation"])
 
@@ -84,13 +84,8 @@ class Predictor:
 
     def of_slices(self, stacks: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Predict a few slices, float32 (slice, size, size), each from Hounsfield units of it and its neighbors."""
-        return self._of_batch(np.stack([windows.network_input(planes, self.recipe.windows) for planes in stacks]))
-
-    def _of_batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = self._engine(images)[..., 0]
-        if self.recipe.test_flip:
-            found = (found + self._engine(images[:, :, ::-1])[:, :, ::-1, 0]) / np.float32(2)
-        return found
+        images = np.stack([windows.network_input(planes, self.recipe.windows) for planes in stacks])
+        return self._engine(images)[..., 0]
 
 
 def mean_probabilities(predictors: Sequence[Predictor], hu: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -141,15 +141,13 @@ def _output_bias(keras: Any, recipe: Recipe) -> Any:
     return keras.initializers.Constant(0.0 if recipe.head == STUDY_HEAD else -2.0)
 
 
-def probabilities(model: Any, recipe: Recipe, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Predict a batch, with the mirror images of it where the recipe says so.
+def probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Predict a batch.
 
     Parameters
     ----------
     model
         A network of :func:`build`.
-    recipe
-        What it was made by.
     images
         float32 (batch, size, size, channels).
 
@@ -158,10 +156,7 @@ def probabilities(model: Any, recipe: Recipe, images: NDArray[np.float32]) -> ND
     ndarray
         float32 (batch, size, size), the probability of hemorrhage.
     """
-    found: Any = np.asarray(model.predict_on_batch(images))[..., 0]
-    if recipe.test_flip:
-        found = (found + np.asarray(model.predict_on_batch(images[:, :, ::-1]))[:, :, ::-1, 0]) / 2
-    return found
+    return np.asarray(model.predict_on_batch(images))[..., 0]
 
 
 def outline(recipe: Recipe) -> list[dict[str, Any]]:

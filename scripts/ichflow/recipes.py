@@ -1,9 +1,12 @@
 """A recipe: everything that makes one model, read from the config and carried inside the exported file."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 NULL, THRESHOLD = BASELINES = ("null", "threshold")
 """Models without weights, which no recipe may be called: they stand beside every trained one."""
@@ -13,6 +16,9 @@ STUDY_THRESHOLD = 0.7
 
 VALIDATION = "validation"
 """The threshold that is chosen on the validation patients."""
+
+GONE = ("test_flip",)
+"""Keys that recipes had once, and that files made then still carry."""
 
 BASE = "base"
 """The variant of an ablation that changes nothing."""
@@ -50,7 +56,6 @@ class Recipe:
     affine: float
     brightness_contrast: float
     elastic: float
-    test_flip: bool
     threshold: float | str
     seed: int
 
@@ -63,6 +68,13 @@ class Recipe:
     def channels(self) -> int:
         """What the network sees of a slice: each window of it and of its neighbors."""
         return len(self.windows) * (2 * self.neighbors + 1)
+
+    @classmethod
+    def of_file(cls, keys: Mapping[str, Any]) -> "Recipe":
+        """Read the recipe that an exported file carries, which may have keys that recipes had once."""
+        if keys.get("test_flip"):
+            log.warning("the model was made with 'test_flip', which is no more: its flips at prediction are left out")
+        return cls(**{key: value for key, value in keys.items() if key not in GONE})
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":

@@ -150,8 +150,8 @@ def fit(
     if tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(tensorboard)))
     model.fit(
-        training,
-        validation_data=validation,
+        training.feed(),
+        validation_data=validation.feed(),
         initial_epoch=finished,
         epochs=recipe.epochs,
         shuffle=False,  # of whole batches, by a random state of Keras's own; the order of slices is random already
@@ -166,7 +166,7 @@ def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -
     owners = iter(validation.store.owner)
     for index in range(len(validation)):
         images, masks = validation[index]
-        probabilities = networks.probabilities(model, recipe, images)
+        probabilities = networks.probabilities(model, images)
         # What fills up the last batch has no owner any more; owners come last, so that none is taken for nothing
         for mask, probability, owner in zip(masks, probabilities, owners, strict=False):
             counts.add(int(owner), mask[..., 0], probability)
@@ -187,7 +187,7 @@ def state_of(path: str | Path, recipe: Recipe, digests: Mapping[str, Any]) -> Re
     digests
         Of the shards in each part.
     """
-    identity = {"recipe": recipe.as_dict(), "shards": digests, "contract": contracts.MODEL, "versions": versions()}
+    identity = {"recipe": recipe.as_dict(), "shards": digests, "contract": contracts.TRAINING, "versions": versions()}
     return ResumeFile(path, json.dumps(identity))
 
 

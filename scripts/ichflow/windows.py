@@ -1,6 +1,6 @@
 """Hounsfield units to what a radiologist, or a network, looks at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,9 @@ def apply_window(hu: NDArray[Any], window: str) -> NDArray[np.float32]:
     if window not in WINDOWS:
         raise IchflowError(f"window '{window}': no such name; expected one of {', '.join(WINDOWS)}")
     level, width = WINDOWS[window]
-    scaled = (np.asarray(hu, dtype=np.float32) - np.float32(level - width / 2)) / np.float32(width)
-    return np.clip(scaled, 0.0, 1.0)
+    scaled = np.subtract(hu, np.float32(level - width / 2), dtype=np.float32)
+    scaled /= np.float32(width)
+    return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 
 def channels(hu: NDArray[Any], windows: Sequence[str]) -> NDArray[np.float32]:
@@ -59,7 +60,9 @@ def neighborhood(count: int, position: int, neighbors: int) -> NDArray[np.int64]
     return np.clip(np.arange(position - neighbors, position + neighbors + 1), 0, count - 1)
 
 
-def network_input(planes: NDArray[Any], windows: Sequence[str]) -> NDArray[np.float32]:
+def network_input(
+    planes: Iterable[NDArray[Any]], windows: Sequence[str], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Make what a network sees of a slice: each window of it and of its neighbors.
 
     Parameters
@@ -68,10 +71,21 @@ def network_input(planes: NDArray[Any], windows: Sequence[str]) -> NDArray[np.fl
         Hounsfield units (slice, row, column), see :func:`neighborhood`.
     windows
         Names out of :data:`WINDOWS`.
+    out
+        Where to put what is returned, if it has a place already.
 
     Returns
     -------
     ndarray
         float32 (row, column, slices * windows) in 0…1: all windows of the first slice, then those of the next.
     """
-    return np.concatenate([channels(plane, windows) for plane in planes], axis=-1)
+    import cv2  # most who need a window need nothing of it
+
+    seen: list[NDArray[np.float32]] = []
+    for plane in planes:
+        windowed = {name: apply_window(plane, name) for name in dict.fromkeys(windows)}  # each once, if named thrice
+        seen += [windowed[name] for name in windows]
+    shape = (*seen[0].shape, len(seen))
+    made = np.empty(shape, np.float32) if out is None else out
+    cv2.merge(seen, made)
+    return made

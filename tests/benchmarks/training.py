@@ -91,7 +91,11 @@ def loop(kind, folder, name, steps, epochs, changes):
     if kind != "plain":
         training.make_repeatable(1)
     precision = "float32" if kind == "plain" else hardware.precision(recipe.precision)
-    model = training.compiled(networks.build(recipe, precision), recipe)
+    model = networks.build(recipe, precision)
+    if kind == "plain":
+        model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    else:
+        training.compiled(model, recipe)
     timer = Epochs()
     with tempfile.TemporaryDirectory() as scratch:
         store = SliceStore(paths, recipe.size, scratch)
@@ -134,7 +138,7 @@ def _waiting_of(model, batches, recipe, epochs, timer):
             self.on_test_begin()
 
     clock = Alone(batches, recipe.batch_size, epochs, print)
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[clock, timer])
+    model.fit(batches.feed(), epochs=epochs, shuffle=False, verbose=0, callbacks=[clock, timer])
     return clock.waiting_share
 
 
@@ -248,7 +252,7 @@ def main():
     parser.add_argument("--filters", type=int, nargs="*", default=[64, 16, 8])
     parser.add_argument("--batch", type=int, help="instead of 4 for 64 filters and 10 for fewer")
     parser.add_argument("--steps", type=int, help="of an epoch")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--patients", type=int, nargs="*", default=[25, 100, 400], help="of the part memory")
     parser.add_argument("--size", type=int, default=256, help="rows and columns of the phantom and its shards")
     given = parser.parse_args()

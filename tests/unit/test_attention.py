@@ -1,7 +1,5 @@
 """What a score rests on is found where a constructed network looks."""
 
-import dataclasses
-
 import cv2
 import numpy as np
 import pytest
@@ -63,10 +61,9 @@ def test_a_place_is_hidden_in_the_neighbors_too():
 
 
 def test_scores_are_those_of_prediction(tmp_path):
-    """With neighbors, mirror images and the mean of two folds."""
-    recipe = dataclasses.replace(RECIPE, test_flip=True)
-    predictors = [Predictor(exported(recipe, tmp_path / f"{fold}.onnx"), 1) for fold in range(2)]
+    """With neighbors and the mean of two folds."""
+    predictors = [Predictor(exported(RECIPE, tmp_path / f"{fold}.onnx"), 1) for fold in range(2)]
     hu = np.random.default_rng(0).integers(-1000, 1500, (11, 32, 32)).astype(np.int16)
-    stacks = [hu[inference.windows.neighborhood(len(hu), place, recipe.neighbors)] for place in range(len(hu))]
+    stacks = [hu[inference.windows.neighborhood(len(hu), place, RECIPE.neighbors)] for place in range(len(hu))]
     expected = inference.mean_probabilities(predictors, hu).max(axis=(1, 2))
     np.testing.assert_allclose(inference.scores(predictors, stacks), expected, atol=1e-6)

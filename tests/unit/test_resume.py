@@ -1,5 +1,6 @@
 """A training that is killed goes on, and ends as one that was left alone."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from ichflow import shards
+from ichflow import shards, training
 from ichflow.resume import ResumeFile
 from support import ROOT
 from test_training import TINY, blob_shard
@@ -100,7 +101,10 @@ def test_a_killed_training_ends_as_one_that_was_left_alone(folder):
     run(folder, killed, RECIPE, until="training: ", how=signal.SIGKILL)  # before the first epoch
     assert "going on" not in run(folder, killed, RECIPE, until="epoch 2/7", how=signal.SIGKILL)
     assert "going on after epoch" in run(folder, killed, RECIPE, until="epoch 5/7", how=signal.SIGTERM)
-    assert "going on after epoch" in run(folder, killed, RECIPE)
+    assert "going on after epoch" in run(
+        folder, killed, RECIPE, until="epoch 7/7", how=signal.SIGKILL
+    )  # all but written
+    assert "going on after epoch 7" in run(folder, killed, RECIPE)
     assert_same_end(killed, alone)
     rates = {row["learning_rate"] for row in json.loads((alone / "history.json").read_text())[0]}
     assert len(rates) > 1  # or the test would not see a schedule that starts over
@@ -154,3 +158,46 @@ def test_a_state_of_another_training_is_set_aside(state, caplog):
     assert other.load() is None
     assert "of another training: recipe differ" in caplog.text
     assert state.path.with_name("state-other.npz").is_file()
+
+
+VERSIONS = training.versions()
+DIGESTS = {"train": {"049": "a", "050": "b"}, "validation": {"051": "c"}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "digests", "told"),
+    [
+        (TINY, DIGESTS, ""),
+        (dataclasses.replace(TINY, elastic=0.9), DIGESTS, "recipe differ"),
+        (TINY, {"train": {"049": "a", "050": "other"}, "validation": {"051": "c"}}, "shards differ"),
+        (TINY, {"train": {"049": "a"}, "validation": {"050": "b", "051": "c"}}, "shards differ"),
+    ],
+    ids=["the same", "recipe", "shard", "split"],
+)
+def test_a_training_goes_on_from_its_own_recipe_split_and_shards_alone(tmp_path, caplog, recipe, digests, told):
+    training.state_of(tmp_path / "state.npz", TINY, DIGESTS).save(FACTS, ARRAYS)
+    found = training.state_of(tmp_path / "state.npz", recipe, digests).load()
+    assert (found is None) == bool(told)
+    assert told in caplog.text
+    assert (tmp_path / "state-other.npz").exists() == bool(told)
+
+
+@pytest.mark.parametrize("name", ["versions", "contract"])
+def test_a_training_does_not_go_on_from_another_version(tmp_path, caplog, monkeypatch, name):
+    training.state_of(tmp_path / "state.npz", TINY, DIGESTS).save(FACTS, ARRAYS)
+    monkeypatch.setattr(training, "versions", lambda: {"keras": "0"} if name == "versions" else VERSIONS)
+    monkeypatch.setattr(training.contracts, "TRAINING", -1 if name == "contract" else training.contracts.TRAINING)
+    assert training.state_of(tmp_path / "state.npz", TINY, DIGESTS).load() is None
+    assert f"{name} differ" in caplog.text
+
+
+def test_a_training_with_a_damaged_state_begins_anew_and_says_so(folder, tmp_path, caplog):
+    paths = sorted((folder / "shards").iterdir())
+    recipe = dataclasses.replace(TINY, epochs=1)
+    damaged = training.state_of(tmp_path / "state.npz", recipe, DIGESTS)
+    damaged.path.write_bytes(b"nothing of the kind")
+    _, facts, history = training.train(recipe, paths[:4], paths[4:], tmp_path, damaged, workers=1)
+    assert facts["epochs"] == len(history) == 1
+    assert "the state to resume from is not used, since it is damaged" in caplog.text
+    assert (tmp_path / "state-damaged.npz").read_bytes() == b"nothing of the kind"
+    assert damaged.load() is not None

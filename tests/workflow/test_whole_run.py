@@ -142,7 +142,18 @@ def test_the_model_carries_where_it_comes_from(finished):
     parts = facts["patients"]
     assert len(parts["train"]) + len(parts["validation"]) + len(parts["test"]) == len(PATIENTS)
     assert set(facts["shards"]) == set(parts["train"]) | set(parts["validation"])
+    for patient, digest in facts["shards"].items():
+        assert finished.result(f"shards/{patient}.sha256").read_text().split()[0] == digest
+    assert set(facts["sources"]) == set(facts["shards"])
+    assert all({"scan", "mask"} <= set(hashes) for hashes in facts["sources"].values())
     assert facts["recipe"]["filters"] == 2
+    assert facts["recipe"]["seed"] == 1
+    assert (facts["model"], facts["fold"]) == ("unet-small", 0)
+    assert 1 <= facts["best_epoch"] <= facts["epochs"]
+    assert 0 < facts["threshold"]["used"] < 1
+    assert facts["seconds"] > 0
+    assert {"keras", "tensorflow", "albumentations", "numpy"} == set(facts["versions"])
+    assert {"processor", "cores", "memory_gb", "accelerators"} == set(facts["hardware"])
 
 
 LIGHT = "checks slicing splits inventory prediction evaluation phantom.layout"

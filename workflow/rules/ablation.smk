@@ -28,7 +28,7 @@ rule ablate_variant:
     params:
         recipe=ablated_recipe,
         state=ablation_state,
-        contract=contracts.MODEL,
+        contract=contracts.TRAINING,
     message:
         "Train {wildcards.variant} of the ablation, seed {wildcards.seed}"
     script:

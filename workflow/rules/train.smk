@@ -48,7 +48,7 @@ rule train_fold:
         recipe=recipe,
         state=resume_state,
         tensorboard=tensorboard_folder,
-        contract=contracts.MODEL,
+        contract=contracts.TRAINING,
     message:
         "Train {wildcards.model}, fold {wildcards.fold} (progress in {log})"
     script:
