@@ -90,14 +90,23 @@ class PixelCounts:
         dice = self.dice()
         return dice.mean(axis=0).tolist() if len(dice) else []
 
-    def best(self) -> float:
-        """Return the threshold of the highest mean Dice of the patients with hemorrhage, the highest of equal ones.
+    def chosen(self) -> float:
+        """Return the middle one of the thresholds that the patients with hemorrhage cannot tell from the best.
+
+        Those are the thresholds whose mean Dice falls short of the highest one by no more than one standard error of
+        the differences between patients (the rule of one standard error: Breiman et al., "Classification and Regression
+        Trees", 1984, section 3.4.3). The curve of few patients is so flat that its top lies anywhere, often at 0.01.
 
         Returns
         -------
         float
             One of :data:`CURVE`; 0.5 where no patient has a hemorrhage.
         """
-        if not (curve := self.curve()):
+        dice = self.dice()
+        if not len(dice):
             return 0.5
-        return CURVE[np.flatnonzero(np.array(curve) == max(curve))[-1]]
+        short = dice[:, [dice.mean(axis=0).argmax()]] - dice
+        error = short.std(axis=0, ddof=1) / len(dice) ** 0.5 if len(dice) > 1 else 0.0
+        # Where one patient alone differs, both are the same number, which rounding must not decide
+        alike = np.flatnonzero(short.mean(axis=0) <= error + 1e-9)
+        return CURVE[alike[len(alike) // 2]]

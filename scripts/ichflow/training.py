@@ -170,7 +170,7 @@ def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -
         # What fills up the last batch has no owner any more; owners come last, so that none is taken for nothing
         for mask, probability, owner in zip(masks, probabilities, owners, strict=False):
             counts.add(int(owner), mask[..., 0], probability)
-    chosen = counts.best()
+    chosen = counts.chosen()
     used = chosen if isinstance(recipe.threshold, str) else recipe.threshold
     return {"validation": chosen, "used": used, "dice": [round(dice, 6) for dice in counts.curve()]}
 
