@@ -1,5 +1,6 @@
 """Files appear whole or not at all; logs hold everything and end in the error."""
 
+import os
 import subprocess
 import sys
 
@@ -28,7 +29,8 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 def run_logged(tmp_path, body):
     script = f"import sys; sys.path.append({str(ROOT / 'scripts')!r})\nfrom ichflow.job import logged\n"
     script += f"with logged({str(tmp_path / 'rule.log')!r}):\n" + "".join(f"    {line}\n" for line in body)
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
 
 
 def test_a_mistake_is_told_without_a_traceback(tmp_path):

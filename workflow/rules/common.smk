@@ -41,6 +41,13 @@ SEEDS = config["ablation"]["seeds"]
 CASES = ["best", "median", "worst", "false-alarm"]
 PICTURES = ["heatmap", "attention", "rendering", "montage"]
 
+if len(PATIENTS) > 500 and workflow.is_main_process:
+    logger.warning(
+        f"{len(PATIENTS)} patients: Snakemake's own work grows with their number with --scheduler greedy "
+        "--scheduler-subsample 100, as --profile slurm has it, else with its square. 'How far it scales' in "
+        "docs/slurm.md has the figures."
+    )
+
 
 # What decides which rules there are
 GRAPH_CONFIG = json.dumps(
@@ -87,17 +94,7 @@ def ask_cluster():
         raise WorkflowError(str(error)) from None
 
 
-def warn_of_many():
-    """Tell how to run many patients, where the scheduler is the one that takes long for them."""
-    if len(PATIENTS) > 500 and workflow.scheduling_settings.scheduler != "greedy":
-        logger.warning(
-            f"{len(PATIENTS)} patients: Snakemake's own work grows with their number with --scheduler greedy "
-            "--scheduler-subsample 100, else with its square. 'How far it scales' in docs/slurm.md has the figures."
-        )
-
-
 onstart:
-    warn_of_many()
     if workflow.executor_plugin and workflow.executor_plugin.name == "slurm-batch":
         ask_cluster()
 
