@@ -83,7 +83,7 @@ class Epochs:
 
 def loop(kind, folder, name, steps, epochs, changes):
     """Train for some epochs of so many steps, and return what it cost."""
-    from ichflow import hardware, networks, training
+    from ichflow import costs, hardware, networks, training
     from ichflow.batches import Batches, SliceStore
 
     recipe = recipe_of(name, **changes)
@@ -119,7 +119,7 @@ def loop(kind, folder, name, steps, epochs, changes):
         "peak_mb": peak_mb(),
         "waiting": waiting,
         "precision": precision,
-        "tflops": rate * training_flops(recipe) / 1e12,
+        "tflops": rate * costs.training_flops(recipe) / 1e12,
     }
 
 
@@ -140,22 +140,6 @@ def _waiting_of(model, batches, recipe, epochs, timer):
     clock = Alone(batches, recipe.batch_size, epochs, print)
     model.fit(batches.feed(), epochs=epochs, shuffle=False, verbose=0, callbacks=[clock, timer])
     return clock.waiting_share
-
-
-def training_flops(recipe):
-    """Return the floating-point operations of a training step for one image: forward, and twice that backward."""
-    from ichflow import networks
-
-    model = networks.build(recipe)
-    total = 0
-    for layer in model.layers:
-        if layer.__class__.__name__ in ("Conv2D", "Conv2DTranspose"):
-            kernel = layer.kernel.shape
-            pixels = np.prod(layer.output.shape[1:3]) / (
-                np.prod(layer.strides) if "Transpose" in type(layer).__name__ else 1
-            )
-            total += 2 * np.prod(kernel) * pixels
-    return 3 * float(total)
 
 
 def peak(size):
