@@ -165,9 +165,7 @@ def test_patients_that_are_done_when_their_job_is_cancelled_are_kept(acquired, c
     process = run.submit("slice")
 
     def made():
-        return [
-            path.stem for path in sorted(run.result("shards").glob("*.sha256"), key=lambda path: path.stat().st_mtime)
-        ]
+        return sorted(run.result("shards").glob("*.sha256"), key=lambda path: path.stat().st_mtime)
 
     wait_until(lambda: len(made()) > 1, "a second shard")  # so that the job of the first one has ended
     command("scancel", *run.running("slice_patient"))
