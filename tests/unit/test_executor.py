@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from snakemake_executor_plugin_slurm_batch import Batch, _made, _stamps, batches
+from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
+from snakemake_executor_plugin_slurm_batch import Batch, Executor, _made, _stamps, batches
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 
 def job(number, rule="slice_patient", threads=1, attempt=1, output=(), **resources):
@@ -73,3 +75,31 @@ def test_a_job_was_done_when_all_its_outputs_are_new(tmp_path):
     new.write_text("new")
     new.replace(shard)
     assert _made(before, _stamps(one))
+
+
+def test_of_a_batch_that_failed_only_what_was_not_made_has_failed(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(SlurmExecutor, "report_job_success", lambda self, info: told.append(("done", info.job.jobid)))
+    monkeypatch.setattr(
+        SlurmExecutor, "report_job_error", lambda self, info, msg=None, **more: told.append(("failed", info.job.jobid))
+    )
+    executor = object.__new__(Executor)
+    members = [Hashable(number, tmp_path / str(number)) for number in range(3)]
+    executor._before = {one: _stamps(one) for one in members}
+    members[1].output[0].write_text("made")
+    for one in members:
+        executor.report_job_error(SubmittedJobInfo(one, "7"), msg="TIMEOUT")
+    assert told == [("failed", 0), ("done", 1), ("failed", 2)]
+    assert not executor._before
+
+    # A batch that could not be submitted has failed as a whole
+    told.clear()
+    executor.report_job_error(SubmittedJobInfo(Batch([job(4), job(5)])), msg="sbatch failed")
+    assert told == [("failed", 4), ("failed", 5)]
+
+
+class Hashable:
+    """As much of a job as is asked for when it ends."""
+
+    def __init__(self, jobid, *output):
+        self.jobid, self.output = jobid, output

@@ -149,7 +149,7 @@ class Executor(SlurmExecutor):
         """Take a job as failed, unless it was done before the batch it belongs to failed or was ended."""
         for single in _singles(job_info):
             before = self._before.pop(single.job, None)
-            if before and not isinstance(job_info.job, Batch) and _made(before, _stamps(single.job)):
+            if before and _made(before, _stamps(single.job)):
                 super().report_job_success(single)
             else:
                 super().report_job_error(single, msg=msg, **kwargs)
