@@ -39,6 +39,11 @@ def has_accelerator() -> bool:
     return bool(_accelerators())
 
 
+def wants_fused_normalization() -> bool:
+    """Return whether TensorFlow's fused batch normalization pays: on a CPU, where no XLA fuses Keras's own."""
+    return keras.backend.backend() == "tensorflow" and not has_accelerator()
+
+
 def batch_multiple() -> int:
     """Return what the size of every batch has to be a multiple of: JAX splits one among all devices evenly."""
     if keras.backend.backend() != "jax":

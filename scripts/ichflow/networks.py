@@ -65,7 +65,7 @@ def _block(recipe: Recipe, level: int, channels: int) -> list[Layer]:
     return [*[Layer(CONVOLUTION, level, channels)] * 2, *added]
 
 
-def build(recipe: Recipe, precision: str = "float32") -> Any:
+def build(recipe: Recipe, precision: str = "float32", *, fused: bool = False) -> Any:
     """Build an untrained network of He-normal weights (https://doi.org/10.1109/ICCV.2015.123).
 
     Parameters
@@ -74,6 +74,8 @@ def build(recipe: Recipe, precision: str = "float32") -> Any:
         What to build.
     precision
         Keras's dtype policy of all layers but the last one; the weights are float32 and the same with each.
+    fused
+        Whether batch normalization is that of :mod:`ichflow.normalization`, for training; the weights are the same.
 
     Returns
     -------
@@ -94,13 +96,13 @@ def build(recipe: Recipe, precision: str = "float32") -> Any:
         elif layer.kind == ADD:
             x = [came_in, x]
         if layer.kind != INPUT:
-            x = _apply(keras, layer, recipe, precision, int(random.integers(2**31)))(x)
+            x = _apply(keras, layer, recipe, precision, int(random.integers(2**31)), fused)(x)
         if layer.kind not in (CONVOLUTION, DROPOUT):
             came_in = x
     return keras.Model(inputs, x, name="unet")
 
 
-def _apply(keras: Any, layer: Layer, recipe: Recipe, precision: str, seed: int) -> Any:
+def _apply(keras: Any, layer: Layer, recipe: Recipe, precision: str, seed: int, fused: bool) -> Any:
     made, start = keras.layers, keras.initializers.HeNormal(seed=seed)
 
     def convolution(size: int, **keys: Any) -> Any:
@@ -110,7 +112,7 @@ def _apply(keras: Any, layer: Layer, recipe: Recipe, precision: str, seed: int) 
 
     if layer.kind == CONVOLUTION and recipe.normalization == BATCH:
         convolve, activate = convolution(3, use_bias=False), made.Activation("relu", dtype=precision)
-        normalize = made.BatchNormalization(momentum=0.9, dtype=precision)
+        normalize = _batch_normalization(keras, fused)(momentum=0.9, dtype=precision)
         return lambda x: activate(normalize(convolve(x)))
     if layer.kind == ADD:
         add = made.Add(dtype=precision)
@@ -126,6 +128,14 @@ def _apply(keras: Any, layer: Layer, recipe: Recipe, precision: str, seed: int) 
         ),
     }
     return makers[layer.kind]()
+
+
+def _batch_normalization(keras: Any, fused: bool) -> Any:
+    if not fused:
+        return keras.layers.BatchNormalization
+    from ichflow.normalization import FusedBatchNormalization
+
+    return FusedBatchNormalization
 
 
 def _widened(x: Any, channels: int, convolution: Any) -> Any:

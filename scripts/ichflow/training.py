@@ -80,7 +80,7 @@ def train(
         for batches in parts.values():
             stack.callback(batches.close)
         with hardware.spread():
-            model = compiled(networks.build(recipe, precision), recipe)
+            model = untrained(recipe, precision)
             clock = Clock(parts["training"], recipe.batch_size, recipe.epochs, tell)
             course = Course(recipe, state, parts["training"], clock, tell)
             fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
@@ -117,8 +117,9 @@ def _batches(part: str, paths: Sequence[str | Path], recipe: Recipe, scratch: st
     return Batches(store, recipe, training=part == "training", workers=workers, multiple=multiple)
 
 
-def compiled(model: Any, recipe: Recipe) -> Any:
-    """Give a network the optimizer, loss and metrics of a recipe."""
+def untrained(recipe: Recipe, precision: str = "float32") -> Any:
+    """Build a network with the optimizer, loss and metrics of a recipe, as fast as this hardware trains it."""
+    model = networks.build(recipe, precision, fused=hardware.wants_fused_normalization())
     averaged = bool(recipe.weight_average)
     model.compile(
         optimizer=keras.optimizers.Adam(

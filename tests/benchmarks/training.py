@@ -91,11 +91,11 @@ def loop(kind, folder, name, steps, epochs, changes):
     if kind != "plain":
         training.make_repeatable(1)
     precision = "float32" if kind == "plain" else hardware.precision(recipe.precision)
-    model = networks.build(recipe, precision)
     if kind == "plain":
+        model = networks.build(recipe)
         model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     else:
-        training.compiled(model, recipe)
+        model = training.untrained(recipe, precision)
     timer = Epochs()
     with tempfile.TemporaryDirectory() as scratch:
         store = SliceStore(paths, recipe.size, scratch)
@@ -161,21 +161,28 @@ def peak(size):
     return {"tflops": best}
 
 
-def workers(folder, name, count):
-    """Return how many images a second so many threads make, without a network."""
+def workers(folder, name, count, seconds=3.0):
+    """Return how many images a second so many threads make, without a network, over some whole epochs."""
     from ichflow.batches import Batches, SliceStore
 
     recipe = recipe_of(name)
     with tempfile.TemporaryDirectory() as scratch:
         store = SliceStore(sorted((Path(folder) / "shards").iterdir()), recipe.size, scratch)
         batches = Batches(store, recipe, training=True, workers=count)
-        batches[0]
-        began = time.perf_counter()
-        for index in range(1, len(batches)):
-            batches[index]
-        rate = (len(batches) - 1) * recipe.batch_size / (time.perf_counter() - began)
+        _make_all(batches, 0)  # each thread's first sample takes longer
+        began, epoch = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds:
+            epoch += 1
+            _make_all(batches, epoch)
+        rate = epoch * len(batches) * recipe.batch_size / (time.perf_counter() - began)
         batches.close()
     return {"images_a_second": rate}
+
+
+def _make_all(batches, epoch):
+    batches.begin_at(epoch)
+    for index in range(len(batches)):
+        batches[index]
 
 
 def memory(folder, patients):

@@ -32,8 +32,8 @@ PROGRAM = textwrap.dedent(
     paths = sorted((folder / "shards").iterdir())
     # Backends draw their own random numbers, so that all begin with the weights of one of them
     build = networks.build
-    def begun(recipe, precision="float32"):
-        model = build(recipe, precision)
+    def begun(*arguments, **keys):
+        model = build(*arguments, **keys)
         with np.load(folder / "weights.npz") as weights:
             model.set_weights([weights[name] for name in weights.files])
         return model

@@ -67,7 +67,7 @@ def test_the_time_a_step_waits_for_its_batch_is_told(paths, tmp_path, monkeypatc
         batches = Batches(store, recipe, training=True, workers=workers)
         clock = Clock(batches, recipe.batch_size, recipe.epochs, print)
         course = Course(recipe, ResumeFile(tmp_path / f"{name}.npz", "{}"), batches, clock)
-        model = training.compiled(networks.build(recipe), recipe)
+        model = training.untrained(recipe)
         training.fit(model, recipe, batches, Batches(store, recipe, training=False), course)
         shares[name] = clock.waiting_share
         monkeypatch.setattr(Batches, "_batch", slow)

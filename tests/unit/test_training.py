@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
+import tensorflow as tf
 import yaml
 from ichflow import batches, export, hardware, losses, networks, prediction, settings, shards, training, windows
 from ichflow.augment import Augmenter, Elastic
@@ -15,6 +16,7 @@ from ichflow.batches import Batches, SliceStore
 from ichflow.dataset import LABELS
 from ichflow.errors import IchflowError
 from ichflow.inference import Predictor, mean_probabilities
+from ichflow.normalization import FusedBatchNormalization
 from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
 from ichflow.shards import Shard, ShardInfo
@@ -146,10 +148,41 @@ def test_half_the_bits_give_nearly_the_same_probabilities():
     assert not np.array_equal(found, expected)
 
 
+@pytest.mark.parametrize("channels", [4, 16])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 0.03)])
+def test_fused_normalization_is_that_of_keras(precision, tolerance, channels):
+    """Output, gradients, and the mean and variance that are followed; of few numbers, since N - 1 shows there."""
+    random = np.random.default_rng(1)
+    given, wanted = (random.normal(1.0, 2.0, (2, 3, 2, channels)).astype(np.float32) for _ in range(2))
+    found = {}
+    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        layer = kind(momentum=0.5, dtype=precision)
+        layer.build(given.shape)
+        layer.gamma.assign(np.linspace(0.5, 2.0, channels))
+        layer.beta.assign(np.linspace(-1.0, 1.0, channels))
+        inputs = tf.constant(given)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            normalized = layer(inputs, training=True)
+            loss = tf.reduce_sum(tf.cast(normalized, tf.float32) * wanted)
+        back = tape.gradient(loss, [inputs, layer.gamma.value, layer.beta.value])
+        found[kind] = [normalized, *back, layer.moving_mean, layer.moving_variance, layer(inputs, training=False)]
+    for expected, here in zip(*found.values(), strict=True):
+        assert expected.dtype == here.dtype
+        pair = [np.asarray(keras.ops.cast(one, "float32")) for one in (here, expected)]
+        np.testing.assert_allclose(*pair, rtol=tolerance, atol=tolerance)
+
+
+def test_a_network_is_trained_with_fused_normalization_and_kept_with_that_of_keras(trained):
+    assert any(isinstance(layer, FusedBatchNormalization) for layer in training.untrained(TINY).layers)
+    assert any(isinstance(layer, keras.layers.BatchNormalization) for layer in trained[0].layers)
+    assert not any(isinstance(layer, FusedBatchNormalization) for layer in trained[0].layers)
+
+
 def test_xla_is_off_on_a_cpu():
     """There it was three times slower."""
     assert not hardware.has_accelerator(), "this test knows what holds on a CPU only"
-    assert not training.compiled(networks.build(TINY), TINY).jit_compile
+    assert not training.untrained(TINY).jit_compile
 
 
 def test_equal_seeds_give_equal_weights():
@@ -410,8 +443,8 @@ def test_the_last_good_weights_are_kept_when_the_loss_becomes_no_number(paths, t
     """From the third epoch on every loss is NaN."""
     state, model_of = state_in(tmp_path), networks.build
 
-    def poisoned(recipe, precision):
-        model = model_of(recipe, precision)
+    def poisoned(*arguments, **keys):
+        model = model_of(*arguments, **keys)
         fit = model.fit
 
         def fit_twice(*arguments, **keys):
