@@ -188,11 +188,12 @@ def _line(row: Mapping[str, Any], *, grouped: bool) -> list[Cell]:
     cells = [Cell(group, group)] if grouped else []
     cells += [Cell(label, label), Cell(row["model"], row["model"])]
     for level in LEVELS:
-        cells += [_number(row, level), _count(row, level)]
+        cells += [number_cell(row, level), _count(row, level)]
     return cells
 
 
-def _number(row: Mapping[str, Any], level: str) -> Cell:
+def number_cell(row: Mapping[str, Any], level: str) -> Cell:
+    """Return a number with its interval, of a row of :func:`ichflow.measures.table` at one of :data:`LEVELS`."""
     value, low, high = (float(row[name]) for name in (level, f"{level}_low", f"{level}_high"))
     return Cell(format_interval(value, low, high), None if pd.isna(value) else value)
 

@@ -16,6 +16,7 @@ from ichflow import (
     measure_tables,
     prose,
     provenance,
+    published,
     report,
     statistics_tables,
     study,
@@ -187,7 +188,7 @@ def assemble(sources: Sources, run: Run, config_file: str) -> Page:
         _by_model("predictions", sources.overlays, "truth in blue and prediction in orange, from best to worst Dice"),
         _cases(sources.cases),
         report.section("bone", pictures=[report.picture(sources.bone, "Bone window, with fractures where there are")]),
-        _results(sources, summary),
+        _results(sources, config, summary),
         _measures(sources),
         _thresholds(sources),
         report.section("subgroups", tables=measure_tables.of_subgroups(report.read_results(sources.subgroups))),
@@ -302,10 +303,13 @@ def _cases(paths: Sequence[str]) -> Section:
     )
 
 
-def _results(sources: Sources, summary: pd.DataFrame) -> Section:
+def _results(sources: Sources, config: Mapping[str, Any], summary: pd.DataFrame) -> Section:
+    shown = [report.results_table(summary)] if len(summary) else []
+    if config["dataset"]["edition"]:
+        shown.append(published.beside(report.read_results(sources.measures), config["split"]["folds"]))
     return report.section(
         "results",
-        tables=[report.results_table(summary)] if len(summary) else [],
+        tables=shown,
         pictures=[report.picture(sources.dice, "Dice of the test patients with hemorrhage")],
     )
 

@@ -22,7 +22,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(os.cpu_count()))
 
 CORES = os.cpu_count() or 1
-LOOPS = {"plain": "model.fit on arrays, float32", "ichflow": "this loop, with augmentation, precision auto"}
+LOOPS = {"plain": "model.fit on arrays, float32", "ichflow": "this loop, with augmentation"}
 MATRIX = 8192  # rows and columns of the products that measure the peak; fewer on a CPU
 
 
@@ -216,14 +216,14 @@ def measured(measure, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare_loops(folder, cases):
+def compare_loops(folder, cases, precision):
     """Print this loop beside plain Keras, in turns."""
     top = measured("peak", MATRIX)["tflops"]
     print(f"matrix peak {top:.2f} TFLOP/s in bfloat16")
     for filters, batch, steps, epochs in cases:
         rates = {}
         for kind, meaning in LOOPS.items():
-            changes = {"filters": filters, "batch_size": batch}
+            changes = {"filters": filters, "batch_size": batch, "precision": precision}
             got = measured("loop", kind, folder, "unet-2d", steps, epochs, changes)
             rates[kind] = got["images_a_second"]
             waiting = "" if got["waiting"] is None else f", {got['waiting']:.1%} waiting for data"
@@ -241,6 +241,7 @@ def main():
     parser.add_argument("parts", nargs="*", default=["loop", "workers", "memory"], help="loop, workers, memory")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--filters", type=int, nargs="*", default=[64, 16, 8])
+    parser.add_argument("--precision", default="auto", help="of this loop: auto, float32 or mixed_bfloat16")
     parser.add_argument("--batch", type=int, help="instead of 4 for 64 filters and 10 for fewer")
     parser.add_argument("--steps", type=int, help="of an epoch")
     parser.add_argument("--epochs", type=int, default=4)
@@ -256,7 +257,7 @@ def main():
         if "loop" in given.parts:
             sizes = [(filters, given.batch or (4 if filters > 32 else 10)) for filters in given.filters]
             cases = [(filters, batch, given.steps or max(160 // filters, 2), given.epochs) for filters, batch in sizes]
-            compare_loops(name, cases)
+            compare_loops(name, cases, given.precision)
         for recipe in ("unet-small", "unet-25d") if "workers" in given.parts else ():
             for count in sorted({1, 2, 4, 8, CORES}):
                 if count <= CORES:

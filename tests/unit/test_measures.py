@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from ichflow import calibration, measure_tables, measures, metrics, subgroups
+from ichflow import calibration, measure_tables, measures, metrics, published, subgroups
 from ichflow.dataset import LABELS
 from ichflow.report import read_results
 from madeup import make_inventory
@@ -315,3 +315,27 @@ def test_the_page_shows_every_n(tmp_path):
     assert [first[place].text for place in (3, 5, 7)] == ["29", "11", "15 patients"]
     silent = next(row for row in tables[0].rows if row[0].text == "HD95, mm" and row[1].text == "null")
     assert [cell.text for cell in silent[4:]] == ["–", "0", "–", "–"]
+
+
+@pytest.mark.parametrize(("folds", "told"), [(0, "came as a file"), (1, "split.folds: 5"), (5, "With folds")])
+def test_models_stand_beside_what_is_published(folds, told):
+    """Published numbers as their authors give them, and this run's with intervals, each in its own column."""
+    shown = published.beside(TABLE.reset_index(), folds)
+    assert told in shown.caption
+    heads = [column.name for column in shown.columns]
+    rows = {row[0].text: dict(zip(heads, row, strict=True)) for row in shown.rows}
+    assert [name for name in rows if name.startswith("this run")] == [
+        "this run: null",
+        "this run: threshold",
+        f"this run: {RECIPE}",
+    ]
+    first = rows["Hssayeni et al. 2020, doi 10.3390/data5010014: U-Net"]
+    assert first["Dice, summed up in a way that is not told"].text == "0.31"
+    assert first["Dice, mean of patients"].sort is None
+    dice, auroc = TABLE.loc["dice", RECIPE], TABLE.loc["auroc", RECIPE]
+    here = rows[f"this run: {RECIPE}"]
+    for level, heading in (("patient", "mean of patients"), ("slice", "mean of slices"), ("pooled", "pooled")):
+        assert here[f"Dice, {heading}"].sort == dice[level]
+    assert here["AUROC, slices"].sort == auroc["slice"]
+    assert f"[{auroc['slice_low']:.3f}, {auroc['slice_high']:.3f}]" in here["AUROC, slices"].text
+    assert here["tested on"].text.startswith(f"{dice['n_patients']:.0f} patients with hemorrhage")
