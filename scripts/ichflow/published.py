@@ -49,7 +49,7 @@ CT_ICH: tuple[Mapping[str, str], ...] = (
         "auroc_slice": "0.890",
     },
 )
-"""Results on version 1.3.1 of CT-ICH and those before it, which have the same masks."""
+"""Results on CT-ICH, as their authors give them."""
 
 _CAPTION = (
     "Published on this dataset with splits by patient, and this run with 95 % intervals. They tested other patients, "
