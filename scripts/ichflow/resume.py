@@ -68,10 +68,8 @@ class ResumeFile:
         return about["facts"], arrays
 
     def remove(self) -> None:
-        """Remove the state, and the folder if nothing else is in it."""
+        """Remove the state. Its folder stays: other trainings may be about to write into it."""
         self.path.unlink(missing_ok=True)
-        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
-            self.path.parent.rmdir()
 
     def _set_aside(self, why: str, told: str) -> None:
         kept = self.path.with_name(f"{self.path.stem}-{why}{self.path.suffix}")

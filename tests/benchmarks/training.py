@@ -23,6 +23,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(os.cpu_count()))
 
 CORES = os.cpu_count() or 1
 LOOPS = {"plain": "model.fit on arrays, float32", "ichflow": "this loop, with augmentation"}
+FEWEST_SLICES = 31  # of a phantom patient
 MATRIX = 8192  # rows and columns of the products that measure the peak; fewer on a CPU
 
 
@@ -216,23 +217,26 @@ def measured(measure, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare_loops(folder, cases, precision):
-    """Print this loop beside plain Keras, in turns."""
+def compare_loops(folder, cases, precision, turns):
+    """Print this loop beside plain Keras, so many times in turns."""
     top = measured("peak", MATRIX)["tflops"]
     print(f"matrix peak {top:.2f} TFLOP/s in bfloat16")
     for filters, batch, steps, epochs in cases:
-        rates = {}
-        for kind, meaning in LOOPS.items():
-            changes = {"filters": filters, "batch_size": batch, "precision": precision}
+        changes = {"filters": filters, "batch_size": batch, "precision": precision}
+        rates = {kind: [] for kind in LOOPS}
+        for kind, meaning in [*LOOPS.items()] * turns:
             got = measured("loop", kind, folder, "unet-2d", steps, epochs, changes)
-            rates[kind] = got["images_a_second"]
+            rates[kind].append(got["images_a_second"])
             waiting = "" if got["waiting"] is None else f", {got['waiting']:.1%} waiting for data"
             print(
                 f"{filters:3} filters, 256 x 256, batch {batch}: {meaning} ({got['precision']}): "
                 f"{got['images_a_second']:.2f} images/s, {got['tflops'] / top:.1%} of the peak{waiting}; "
-                f"first epoch {got['first_epoch_s']:.1f} s, {got['peak_mb']:.0f} MB"
+                f"first epoch {got['first_epoch_s']:.1f} s, {got['peak_mb']:.0f} MB",
+                flush=True,
             )
-        print(f"{filters:3} filters: {rates['ichflow'] / rates['plain']:.2f} times plain Keras")
+        ratios = np.divide(rates["ichflow"], rates["plain"])
+        each = f", in turns {', '.join(f'{ratio:.2f}' for ratio in ratios)}" if turns > 1 else ""
+        print(f"{filters:3} filters: {np.median(ratios):.2f} times plain Keras{each}", flush=True)
 
 
 def main():
@@ -245,6 +249,7 @@ def main():
     parser.add_argument("--batch", type=int, help="instead of 4 for 64 filters and 10 for fewer")
     parser.add_argument("--steps", type=int, help="of an epoch")
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--turns", type=int, default=1, help="of plain Keras and this loop; the median counts")
     parser.add_argument("--patients", type=int, nargs="*", default=[25, 100, 400], help="of the part memory")
     parser.add_argument("--size", type=int, default=256, help="rows and columns of the phantom and its shards")
     given = parser.parse_args()
@@ -253,11 +258,12 @@ def main():
         print(json.dumps(MEASURES[measure](*arguments)))
         return
     with tempfile.TemporaryDirectory() as name:
-        make_shards(Path(name), 6, given.size)
+        sizes = [(filters, given.batch or (4 if filters > 32 else 10)) for filters in given.filters]
+        cases = [(filters, batch, given.steps or max(160 // filters, 2), given.epochs) for filters, batch in sizes]
+        images = max(batch * steps for _, batch, steps, _ in cases)
+        make_shards(Path(name), max(images // FEWEST_SLICES + 1, 6), given.size)
         if "loop" in given.parts:
-            sizes = [(filters, given.batch or (4 if filters > 32 else 10)) for filters in given.filters]
-            cases = [(filters, batch, given.steps or max(160 // filters, 2), given.epochs) for filters, batch in sizes]
-            compare_loops(name, cases, given.precision)
+            compare_loops(name, cases, given.precision, given.turns)
         for recipe in ("unet-small", "unet-25d") if "workers" in given.parts else ():
             for count in sorted({1, 2, 4, 8, CORES}):
                 if count <= CORES:

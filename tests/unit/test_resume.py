@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,7 +130,18 @@ def test_a_state_comes_back_as_it_was_saved_and_leaves_nothing(state):
         for one, other in zip(arrays[name], group, strict=True):
             np.testing.assert_array_equal(one, other)
     state.remove()
-    assert not state.path.parent.exists()
+    assert not list(state.path.parent.iterdir())
+
+
+def test_trainings_that_save_and_end_at_the_same_moments_do_not_disturb_each_other(tmp_path):
+    def save_and_end(fold):
+        state = ResumeFile(tmp_path / "resume" / f"fold-{fold}.npz", "{}")
+        for _ in range(200):
+            state.save(FACTS, ARRAYS)
+            state.remove()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(save_and_end, range(4)))
 
 
 @pytest.mark.parametrize("keep", [0, 10, 200, -50])
