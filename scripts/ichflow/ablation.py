@@ -4,6 +4,7 @@ Everything is measured on the test patients, at the size that the network sees a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ichflow import grid, networks, shards, windows
+from ichflow import grid, intervals, networks, shards, windows
 from ichflow.recipes import BASE, Recipe
 from ichflow.tables import Row
 
@@ -48,10 +49,14 @@ COLUMNS = (
     "difference",
     "difference_low",
     "difference_high",
+    "slice_auroc_difference",
+    "slice_auroc_difference_low",
+    "slice_auroc_difference_high",
 )
 """Columns of the table, a row a variant, the recipe itself first. Intervals are of 95 %."""
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.uint8]
 
 
 def measure(model: Any, recipe: Recipe, threshold: float, paths: Sequence[str | Path]) -> Iterator[Row]:
@@ -108,48 +113,84 @@ def table(
     changed
         Variant to what it changes, see :func:`ichflow.recipes.variants`.
     resamples, seed
-        Of the bootstrap, which resamples patients with hemorrhage and, of each variant by itself, its seeds.
+        Of the bootstrap, which resamples patients, those with hemorrhage apart, and each variant's own seeds.
 
     Returns
     -------
     list of dict
-        Rows of :data:`COLUMNS`: means over seeds and patients with hemorrhage, and differences to the recipe.
+        Rows of :data:`COLUMNS`: means over seeds and patients with hemorrhage, slice AUROC over all patients, and
+        differences to the recipe.
     """
-    random = np.random.default_rng(seed)
-    dice = {variant: np.array([_dice_of_patients(rows) for rows in seeds]) for variant, seeds in runs.items()}
-    count = dice[BASE].shape[1]
-    patients = random.multinomial(count, np.full(count, 1 / count), size=resamples) / count
-    resampled = {variant: _resampled(values, patients, random) for variant, values in dice.items()}
+    bleeding = _sums(runs[BASE][0], "true_px")[:, 0] > 0
+    patients = intervals.patient_weights(bleeding, resamples, seed)
+    random = np.random.default_rng([seed, 1])  # another stream than that of the patients
+    dice: dict[str, _Estimate] = {}
+    auroc: dict[str, _Estimate] = {}
+    for variant, seeds in runs.items():
+        drawn = random.multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), size=resamples) / len(seeds)
+        dice[variant] = _dice(seeds, patients[:, bleeding], drawn)
+        auroc[variant] = _slice_auroc(seeds, patients, drawn)
     result: list[Row] = []
-    for variant, values in dice.items():
-        small = _is_small(runs[variant][0])
+    for variant, seeds in runs.items():
+        small = _is_small(seeds[0])
         key, value = next(iter(changed[variant].items()), ("", ""))
         about = {"variant": variant, "choice": key, "value": _told(value)}
-        low, high = np.percentile(resampled[variant], [2.5, 97.5])
         numbers: Row = {
-            "n_seeds": len(values),
-            "n_patients": count,
+            "n_seeds": len(seeds),
+            "n_patients": int(bleeding.sum()),
             "n_small": int(small.sum()),
-            "dice": values.mean(),
-            "dice_low": low,
-            "dice_high": high,
-            "dice_lowest_seed": values.mean(axis=1).min(),
-            "dice_highest_seed": values.mean(axis=1).max(),
-            "small_dice": values[:, small].mean() if small.any() else None,
-            "slice_auroc": np.mean([_slice_auroc(rows) for rows in runs[variant]]),
-            "false_positive_px": np.mean([_false_positives(rows) for rows in runs[variant]]),
+            **intervals.with_interval("dice", dice[variant].mean, dice[variant].resampled),
+            "dice_lowest_seed": dice[variant].of_seeds.mean(axis=1).min(),
+            "dice_highest_seed": dice[variant].of_seeds.mean(axis=1).max(),
+            "small_dice": dice[variant].of_seeds[:, small].mean() if small.any() else None,
+            "slice_auroc": auroc[variant].mean,
+            "false_positive_px": np.mean([_false_positives(rows) for rows in seeds]),
         }
         if variant != BASE:
-            low, high = np.percentile(resampled[variant] - resampled[BASE], [2.5, 97.5])
-            numbers |= {"difference": values.mean() - dice[BASE].mean(), "difference_low": low, "difference_high": high}
+            numbers |= dice[variant].less(dice[BASE], "difference")
+            numbers |= auroc[variant].less(auroc[BASE], "slice_auroc_difference")
         result.append(about | {name: _plain(number) for name, number in numbers.items()})
     return result
 
 
-def _resampled(dice: Floats, patients: Floats, random: np.random.Generator) -> Floats:
-    """Return the mean Dice of each resample; (seed, patient) and (resample, patient) to (resample,)."""
-    seeds = random.multinomial(len(dice), np.full(len(dice), 1 / len(dice)), size=len(patients)) / len(dice)
-    return ((seeds @ dice) * patients).sum(axis=1)
+@dataclass(frozen=True)
+class _Estimate:
+    """A number of a variant: of each seed, (seed, …), and its mean in each resample."""
+
+    of_seeds: Floats
+    resampled: Floats
+
+    @property
+    def mean(self) -> float:
+        return float(self.of_seeds.mean())
+
+    def less(self, other: "_Estimate", name: str) -> Row:
+        return intervals.with_interval(name, self.mean - other.mean, self.resampled - other.resampled)
+
+
+def _dice(seeds: Sequence[Sequence[Row]], patients: Counts, drawn: Floats) -> _Estimate:
+    """Average Dice over patients with hemorrhage, drawn as (resample, patient), and seeds, as (resample, seed)."""
+    dice = np.array([_dice_of_patients(rows) for rows in seeds])
+    return _Estimate(dice, ((drawn @ dice) * patients).sum(axis=1) / dice.shape[1])
+
+
+def _slice_auroc(seeds: Sequence[Sequence[Row]], patients: Counts, drawn: Floats) -> _Estimate:
+    """Average the area under the ROC curve of slices over seeds; patients and seeds are drawn as for :func:`_dice`."""
+    each = [_resampled_slice_auroc(rows, patients) for rows in seeds]
+    return _Estimate(
+        np.array([auroc for auroc, _ in each]),
+        np.einsum("rs,sr->r", drawn, np.array([resampled for _, resampled in each])),
+    )
+
+
+def _resampled_slice_auroc(rows: Sequence[Row], patients: Counts) -> tuple[float, Floats]:
+    score, positive = np.array([row["score"] for row in rows]), np.array([row["true_px"] > 0 for row in rows])
+    place = {patient: place for place, patient in enumerate(dict.fromkeys(row["patient"] for row in rows))}
+    owner = np.array([place[row["patient"]] for row in rows])
+    resampled = intervals.by_blocks(
+        lambda block: intervals.auroc(score, positive, block[:, owner]), patients, score.size
+    )
+    return float(intervals.auroc(score, positive)[0]), resampled
 
 
 def _dice_of_patients(rows: Sequence[Row]) -> Floats:
@@ -178,13 +219,6 @@ def _sums(rows: Sequence[Row], *columns: str) -> Floats:
             row[column] for column in columns
         ]
     return np.array(list(of_patient.values()))
-
-
-def _slice_auroc(rows: Sequence[Row]) -> float:
-    from ichflow.intervals import auroc  # brings the statistics of SciPy
-
-    scores, positive = np.array([row["score"] for row in rows]), np.array([row["true_px"] > 0 for row in rows])
-    return float(auroc(scores, positive)[0])
 
 
 def _told(value: Any) -> str:

@@ -13,6 +13,7 @@ MODEL = 4  # what an exported file carries
 PREDICTION = 2
 METRICS = 3
 STATISTICS = 5
+ABLATION = 1
 REPORT = 4
 BROWSER = 1
 CASES = 1

@@ -442,7 +442,7 @@ def reliability(calibration: pd.DataFrame, path: str | Path, *, models: Sequence
 
 
 def ablation(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Figure:
-    """Draw what each choice of a recipe gives: the recipe's Dice, and the difference that each variant makes.
+    """Draw what each choice of a recipe gives: the differences of Dice and slice AUROC that each variant makes.
 
     Parameters
     ----------
@@ -454,25 +454,30 @@ def ablation(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Figure:
     base, variants = rows[0], rows[1:]
     if not variants:
         return placeholder("No variant: ablation.choices of the config is empty.", path)
-    figure = Figure(figsize=(7.5, 1.6 + 0.42 * len(variants)), layout="constrained")
-    axes = figure.subplots()
-    for place, row in enumerate(variants):
-        axes.plot([row["difference_low"], row["difference_high"]], [place, place], color=LINES[0], linewidth=2)
-        axes.plot(row["difference"], place, "o", color=LINES[0], markersize=7)
-    axes.axvline(0, color=INK, linewidth=1)
+    figure = Figure(figsize=(9, 1.6 + 0.42 * len(variants)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, number, name in zip(
+        panels, ("difference", "slice_auroc_difference"), ("mean Dice", "slice AUROC"), strict=True
+    ):
+        for place, row in enumerate(variants):
+            value, *ends = (
+                np.nan if row[key] is None else row[key] for key in (number, f"{number}_low", f"{number}_high")
+            )
+            axes.plot(ends, [place, place], color=LINES[0], linewidth=2)
+            axes.plot(value, place, "o", color=LINES[0], markersize=7)
+        axes.axvline(0, color=INK, linewidth=1)
+        axes.set_xlabel(f"difference of {name} to the recipe", fontsize=9)
+        tidy(axes)
+        axes.grid(axis="x", color="#e3e3e3", linewidth=0.7)
+        axes.grid(visible=False, axis="y")
     names = [f"{row['choice']}: {row['value']}" for row in variants]
-    axes.set_yticks(range(len(variants)), names, fontsize=9)
-    axes.invert_yaxis()
-    axes.set_ylim(len(variants) - 0.5, -0.5)
-    axes.set_xlabel("difference of mean Dice to the recipe, 95 % interval over patients and seeds", fontsize=9)
-    axes.set_title(
+    panels[0].set_yticks(range(len(variants)), names, fontsize=9)
+    panels[0].set_ylim(len(variants) - 0.5, -0.5)
+    figure.suptitle(
         f"The recipe: Dice {base['dice']:.3f} [{base['dice_low']:.3f}, {base['dice_high']:.3f}], "
         f"{base['n_patients']:.0f} patients with hemorrhage, {base['n_seeds']:.0f} seeds",
         fontsize=10,
     )
-    tidy(axes)
-    axes.grid(axis="x", color="#e3e3e3", linewidth=0.7)
-    axes.grid(visible=False, axis="y")
     return save(figure, path)
 
 

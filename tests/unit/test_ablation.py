@@ -48,6 +48,17 @@ def test_the_table_by_hand():
     assert set(better) == set(ablation.COLUMNS)
 
 
+def test_slice_auroc_is_compared_over_all_patients_by_hand():
+    missed = rows_of([0.2, 0.4])
+    missed[0]["score"] = 0.05  # below the three slices without hemorrhage
+    runs = {"base": [rows_of([0.2, 0.4])] * 2, "loss-1": [missed] * 2}
+    base, worse = ablation.table(runs, CHANGED, resamples=2000, seed=1)
+    assert (base["slice_auroc"], worse["slice_auroc"], worse["slice_auroc_difference"]) == (1, 0.5, -0.5)
+    # Both patients the missed one, and neither
+    assert (worse["slice_auroc_difference_low"], worse["slice_auroc_difference_high"]) == (-1, 0)
+    assert "slice_auroc_difference" not in base
+
+
 def test_a_variant_that_changes_nothing_has_an_interval_around_zero():
     random = np.random.default_rng(0)
     runs = {name: [rows_of(random.random(20)) for _ in range(3)] for name in ("base", "loss-1")}
@@ -77,4 +88,8 @@ def test_the_figure_names_every_variant(tmp_path):
     figure = figures.ablation(ablation.table(runs, CHANGED, 200, 1), tmp_path / "figure.png")
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["loss: dice_focal", "windows: brain", "windows: brain + bone"]
+    assert [axes.get_xlabel() for axes in figure.axes] == [
+        "difference of mean Dice to the recipe",
+        "difference of slice AUROC to the recipe",
+    ]
     figures.ablation(ablation.table({"base": runs["base"]}, CHANGED, 200, 1), tmp_path / "none.png")

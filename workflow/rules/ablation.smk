@@ -65,7 +65,7 @@ rule ablation_table:
         seeds=SEEDS,
         resamples=lookup(within=config, dpath="statistics/resamples"),
         seed=lookup(within=config, dpath="statistics/seed"),
-        contract=contracts.STATISTICS,
+        contract=contracts.ABLATION,
     message:
         "Compare the variants of the ablation"
     script:
