@@ -127,13 +127,15 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         model: Any = self.model
         row = {name: float((logs or {}).get(name, math.nan)) for name in HISTORY}
         row |= {"epoch": epoch + 1, "learning_rate": learning_rate(self._recipe, epoch, self._halvings)}
-        if not (math.isfinite(row["loss"]) and math.isfinite(row[self._recipe.monitor])):
+        variables = [np.asarray(variable) for variable in _variables(model)]
+        # Dice is a number, 0, even of a network that gives none; and the last step's losses say nothing of its weights
+        if not all(np.isfinite(found).all() for found in (row["loss"], row["val_loss"], *variables)):
             raise IchflowError(self._no_number(epoch + 1))
         self.rows.append(row)
         self._judge(row)
         facts = self.clock.state() | {"rows": self.rows}
         facts |= {"best_epoch": self._best_epoch, "since_halved": self._since_halved, "halvings": self._halvings}
-        arrays = {"variables": [np.asarray(v) for v in _variables(model)], "best": self._best_weights}
+        arrays = {"variables": variables, "best": self._best_weights}
         self._state.save(facts, arrays)
         self._tell(self._told_of(row))
         model.stop_training = self.is_over
@@ -169,8 +171,8 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
             else ""
         )
         return (
-            f"train: the loss was no number in epoch {epoch}. {kept}Lower the recipe's learning_rate, which is "
-            f"{self._recipe.learning_rate}, or change its loss."
+            f"train: the loss or a weight was no number in epoch {epoch}. {kept}Lower the recipe's learning_rate, "
+            f"which is {self._recipe.learning_rate}, or change its loss."
         )
 
 

@@ -13,6 +13,7 @@ import yaml
 from ichflow import batches, export, hardware, losses, networks, prediction, settings, shards, training, windows
 from ichflow.augment import Augmenter, Elastic
 from ichflow.batches import Batches, SliceStore
+from ichflow.clock import Clock
 from ichflow.dataset import LABELS
 from ichflow.errors import IchflowError
 from ichflow.inference import Predictor, mean_probabilities
@@ -320,7 +321,7 @@ def test_neighbors_are_changed_as_the_slice_itself(paths, tmp_path):
 
 def test_the_last_validation_batch_is_filled_up_from_the_beginning(paths, tmp_path):
     store = SliceStore(paths, 32, tmp_path)
-    given = Batches(store, TINY, training=False, multiple=3)
+    given = Batches(store, TINY, training=False, devices=3)
     sizes = [len(given[index][0]) for index in range(len(given))]
     assert sizes == [10] * 6 + [6]
     np.testing.assert_array_equal(given[6][0][4:], given[0][0][:2])
@@ -461,6 +462,25 @@ def test_the_last_good_weights_are_kept_when_the_loss_becomes_no_number(paths, t
     facts, arrays = state.load()
     assert len(facts["rows"]) == 2
     assert all(np.isfinite(weight).all() for weight in arrays["best"])
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_dice"])
+def test_a_last_step_that_spoils_the_weights_alone_is_noticed(paths, tmp_path, monkeypatch, monitor):
+    """The losses of its epoch are numbers, and so is the Dice of a network that gives none."""
+    state, end = state_in(tmp_path), Clock.on_train_batch_end
+
+    def spoiled(self, batch, logs=None):
+        end(self, batch, logs)
+        if self._epoch == 1 and batch == len(self._batches) - 1:
+            self.model.set_weights([np.full_like(weight, np.nan) for weight in self.model.get_weights()])
+
+    monkeypatch.setattr(Clock, "on_train_batch_end", spoiled)
+    recipe = dataclasses.replace(TINY, monitor=monitor, epochs=2)
+    with pytest.raises(IchflowError, match=r"no number in epoch 2\. The last good weights, of epoch 1"):
+        training.train(recipe, paths[:4], paths[4:6], tmp_path, state, workers=1)
+    facts, arrays = state.load()
+    assert len(facts["rows"]) == 1
+    assert all(np.isfinite(value).all() for value in [*arrays["best"], *arrays["variables"]])
 
 
 def test_no_validation_is_an_error(paths, tmp_path):
