@@ -148,14 +148,15 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
     """
 
     def __init__(
-        self, store: SliceStore, recipe: Recipe, *, training: bool, workers: int = 1, multiple: int = 1
+        self, store: SliceStore, recipe: Recipe, *, training: bool, workers: int = 1, devices: int = 1
     ) -> None:
         """Take a store; only training shuffles, balances and augments.
 
-        Without training, slices of the beginning follow the last one until their number is a multiple of ``multiple``.
+        Where several ``devices`` share a batch, slices of the beginning follow the last one until their number is a
+        multiple of the devices, so that the last batch leaves none of them without.
         """
         super().__init__()
-        self._multiple = multiple
+        self._devices = devices
         self.store = store
         self.ready: dict[int, float] = {}
         self._recipe = recipe
@@ -209,10 +210,11 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         self.store.close()
 
     def _new_order(self) -> NDArray[np.int64]:
-        if not self._training:
-            count = len(self.store.positive)
-            return np.resize(np.arange(count), math.ceil(count / self._multiple) * self._multiple)
-        return epoch_order(self.store, self._recipe, self._epoch)
+        if self._training:
+            order = epoch_order(self.store, self._recipe, self._epoch)
+        else:
+            order = np.arange(len(self.store.positive))
+        return np.resize(order, math.ceil(len(order) / self._devices) * self._devices)
 
     def _batch(self, order: NDArray[np.int64], epoch: int, index: int) -> Batch:
         first, size = index * self._recipe.batch_size, self._recipe.size

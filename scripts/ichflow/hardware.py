@@ -44,23 +44,18 @@ def wants_fused_normalization() -> bool:
     return keras.backend.backend() == "tensorflow" and not has_accelerator()
 
 
-def batch_multiple() -> int:
-    """Return what the size of every batch has to be a multiple of: JAX splits one among all devices evenly."""
-    if keras.backend.backend() != "jax":
-        return 1
-    import jax
-
-    return len(jax.devices())
+def devices(batch_size: int) -> int:
+    """Return among how many of the devices each batch is shared: as many as share it evenly."""
+    return max(count for count in range(1, len(_logical_devices()) + 1) if batch_size % count == 0)
 
 
 @contextmanager
-def spread() -> Generator[None]:
-    """Build, compile and train a network within this context, and all devices share each batch."""
+def spread(count: int) -> Generator[None]:
+    """Build, compile and train a network within this context, and the first ``count`` devices share each batch."""
+    first = _logical_devices()[:count]
     if keras.backend.backend() == "jax":
-        import jax
-
-        if len(jax.devices()) > 1:
-            keras.distribution.set_distribution(keras.distribution.DataParallel())
+        if count > 1:
+            keras.distribution.set_distribution(keras.distribution.DataParallel(devices=first))
         try:
             yield
         finally:
@@ -68,8 +63,7 @@ def spread() -> Generator[None]:
         return
     import tensorflow as tf
 
-    devices: Any = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    with tf.distribute.MirroredStrategy(devices).scope() if len(devices) > 1 else nullcontext():
+    with tf.distribute.MirroredStrategy(first).scope() if count > 1 else nullcontext():
         yield
 
 
@@ -83,6 +77,14 @@ def describe() -> dict[str, Any]:
         "memory_gb": round(memory / 1e9, 1),
         "accelerators": [_name(device) for device in _accelerators()],
     }
+
+
+def _logical_devices() -> list[Any]:
+    if keras.backend.backend() == "jax":
+        return keras.distribution.list_devices()
+    import tensorflow as tf
+
+    return tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
 
 
 def _accelerators() -> list[Any]:

@@ -67,8 +67,7 @@ def train(
     Raises
     ------
     IchflowError
-        A part has no slice, none of the training slices has a hemorrhage, the batch cannot be shared among the devices,
-        or the loss is no number.
+        A part has no slice, none of the training slices has a hemorrhage, or a loss or a weight is no number.
     """
     make_repeatable(recipe.seed)
     precision = hardware.precision(recipe.precision)
@@ -79,7 +78,7 @@ def train(
         }
         for batches in parts.values():
             stack.callback(batches.close)
-        with hardware.spread():
+        with hardware.spread(hardware.devices(recipe.batch_size)):
             model = untrained(recipe, precision)
             clock = Clock(parts["training"], recipe.batch_size, recipe.epochs, tell)
             course = Course(recipe, state, parts["training"], clock, tell)
@@ -106,15 +105,11 @@ def train(
 
 def _batches(part: str, paths: Sequence[str | Path], recipe: Recipe, scratch: str | Path, workers: int) -> Batches:
     """Make the batches of a part, once it is known that something can be learned from it."""
-    multiple = hardware.batch_multiple()
-    if recipe.batch_size % multiple:
-        raise IchflowError(
-            f"recipe key 'batch_size': found {recipe.batch_size}, expected a multiple of {multiple}, as JAX shares "
-            "each batch evenly among so many devices"
-        )
     store = SliceStore(paths, recipe.size, scratch)
     _check_part(part, store, len(paths))
-    return Batches(store, recipe, training=part == "training", workers=workers, multiple=multiple)
+    return Batches(
+        store, recipe, training=part == "training", workers=workers, devices=hardware.devices(recipe.batch_size)
+    )
 
 
 def untrained(recipe: Recipe, precision: str = "float32") -> Any:
@@ -229,4 +224,10 @@ def _check_part(name: str, store: SliceStore, patients: int) -> None:
         raise IchflowError(
             f"train: none of the {count} training slices has a hemorrhage, so nothing could be learned; "
             "add patients with hemorrhage, or set split.folds to 0 and give a recipe with 'file' to predict only"
+        )
+    if name == "validation" and not store.positive.any():
+        log.warning(
+            "none of the %d validation slices has a hemorrhage, so that neither the best epoch nor a threshold can be "
+            "chosen by Dice: add patients with hemorrhage, or raise split.validation_share",
+            count,
         )

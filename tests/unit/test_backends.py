@@ -32,7 +32,14 @@ PROGRAM = textwrap.dedent(
     paths = sorted((folder / "shards").iterdir())
     # Backends draw their own random numbers, so that all begin with the weights of one of them
     build = networks.build
+    shared = []
     def begun(*arguments, **keys):
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+            shared.append(tf.distribute.get_strategy().num_replicas_in_sync)
+        else:
+            distribution = keras.distribution.distribution()
+            shared.append(distribution.device_mesh.devices.size if distribution else 1)
         model = build(*arguments, **keys)
         with np.load(folder / "weights.npz") as weights:
             model.set_weights([weights[name] for name in weights.files])
@@ -43,7 +50,7 @@ PROGRAM = textwrap.dedent(
         recipe = Recipe(**recipe)
         model, facts, history = training.train(recipe, paths[:4], paths[4:], scratch, state, workers=2)
     weights = [np.asarray(weight).tolist() for weight in model.get_weights()[:2]]
-    print(json.dumps({"history": history, "facts": facts, "weights": weights}))
+    print(json.dumps({"history": history, "facts": facts, "weights": weights, "devices": shared[0]}))
     """
 )
 STEADY = dataclasses.replace(TINY, dropout=0.0, epochs=4, stop_after=4, precision="float32", learning_rate=0.001)
@@ -64,8 +71,7 @@ def trained(folder, backend, recipe=STEADY, devices=1):
     environment |= {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", PROGRAM, str(ROOT / "scripts"), str(folder), json.dumps(recipe.as_dict())]
     done = subprocess.run([*command, str(devices)], env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return done.stderr
+    assert not done.returncode, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -91,12 +97,18 @@ def test_jax_trains_as_tensorflow_does(folder, tensorflow):
 def test_two_devices_share_each_batch(folder, tensorflow, backend):
     """A batch's Dice loss is no mean over its slices, so that halves of it give a little other gradients."""
     pair = trained(folder, backend, devices=2)
+    assert (pair["devices"], tensorflow["devices"]) == (2, 1)
     assert column(pair, "loss")[-1] < column(pair, "loss")[0] - 0.02
     np.testing.assert_allclose(column(pair, "loss"), column(tensorflow, "loss"), atol=0.15)
 
 
-def test_jax_takes_any_number_of_validation_slices_and_names_a_batch_that_cannot_be_shared(folder):
-    recipe = dataclasses.replace(STEADY, epochs=1)
-    assert trained(folder, "jax", dataclasses.replace(recipe, batch_size=6), devices=2)["facts"]["epochs"] == 1
-    told = trained(folder, "jax", dataclasses.replace(recipe, batch_size=5), devices=2)
-    assert "recipe key 'batch_size': found 5, expected a multiple of 2" in told
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_last_batch_of_one_slice_is_shared_and_a_batch_that_cannot_be_is_not(folder, backend):
+    """33 slices to train on, all as they come, and 9 to validate: 8 batches and one slice, 2 batches and one."""
+    shards.write(folder / "shards" / "052.parquet", blob_shard("052", False, slices=9))
+    shards.write(folder / "shards" / "054.parquet", blob_shard("054", False, slices=1))
+    recipe = dataclasses.replace(STEADY, epochs=1, positive_share=None, batch_size=4)
+    pair = trained(folder, backend, recipe, devices=2)
+    assert (pair["facts"]["epochs"], pair["devices"]) == (1, 2)
+    alone = trained(folder, backend, dataclasses.replace(recipe, batch_size=5), devices=2)
+    assert (alone["facts"]["epochs"], alone["devices"]) == (1, 1)
