@@ -1,8 +1,10 @@
 """Files that appear whole or not at all."""
 
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -34,6 +36,14 @@ def whole(path: str | Path) -> Generator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what writers of ``path`` left of it beside it because they were killed; nobody may be writing it now."""
+    path = Path(path)
+    for found in path.parent.glob(f".*.{glob.escape(path.name)}"):
+        if re.fullmatch(r"\.\d+\." + re.escape(path.name), found.name):
+            found.unlink(missing_ok=True)
 
 
 def link_all(names: Iterable[str], source: str | Path, target: str | Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ichflow.files import whole
+from ichflow.files import remove_leftovers, whole
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class ResumeFile:
         """
         about = {"identity": self._identity, "facts": facts, "counts": {name: len(a) for name, a in arrays.items()}}
         flat = {f"{name}-{place}": array for name, group in arrays.items() for place, array in enumerate(group)}
+        remove_leftovers(self.path)
         with whole(self.path) as temporary:
             np.savez(temporary, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **flat)
 
@@ -59,7 +60,8 @@ class ResumeFile:
             with np.load(self.path, allow_pickle=False) as file:
                 about = json.loads(str(file[_ABOUT]))
                 arrays = {name: [file[f"{name}-{place}"] for place in range(n)] for name, n in about["counts"].items()}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        # RuntimeError is what zipfile says of a header whose bits ask for a password, or for what it does not know
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
             self._set_aside("damaged", f"it is damaged ({error})")
             return None
         if about["identity"] != self._identity:
@@ -70,6 +72,7 @@ class ResumeFile:
     def remove(self) -> None:
         """Remove the state. Its folder stays: other trainings may be about to write into it."""
         self.path.unlink(missing_ok=True)
+        remove_leftovers(self.path)
 
     def _set_aside(self, why: str, told: str) -> None:
         kept = self.path.with_name(f"{self.path.stem}-{why}{self.path.suffix}")

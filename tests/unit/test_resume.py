@@ -164,6 +164,29 @@ def test_a_wrong_byte_in_a_state_is_noticed(state, caplog):
     assert "damaged" in caplog.text
 
 
+def test_a_wrong_bit_in_a_header_of_a_state_is_noticed(state, caplog):
+    """That of encryption, as the central directory has it for each array."""
+    state.save(FACTS, ARRAYS)
+    content = bytearray(state.path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    state.path.write_bytes(content)
+    assert state.load() is None
+    assert "damaged" in caplog.text
+
+
+def test_what_a_kill_left_of_a_state_is_removed_and_nothing_else(state):
+    state.save(FACTS, ARRAYS)
+    folder, name = state.path.parent, state.path.name
+    left, others = folder / f".123.{name}", [folder / f".123.other-{name}", folder / f".123.a.{name}"]
+    for path in (left, *others):
+        path.write_bytes(b"half")
+    state.save(FACTS, ARRAYS)
+    assert not left.exists()
+    left.write_bytes(b"half")
+    state.remove()
+    assert sorted(folder.iterdir()) == sorted(others)
+
+
 def test_a_state_of_another_training_is_set_aside(state, caplog):
     state.save(FACTS, ARRAYS)
     other = ResumeFile(state.path, json.dumps({"recipe": 2, "shards": "a"}))
