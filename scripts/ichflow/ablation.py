@@ -127,7 +127,7 @@ def table(
     dice: dict[str, _Estimate] = {}
     auroc: dict[str, _Estimate] = {}
     for variant, seeds in runs.items():
-        drawn = random.multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), size=resamples) / len(seeds)
+        drawn = _drawn_seeds(len(seeds), resamples, random)
         dice[variant] = _dice(seeds, patients[:, bleeding], drawn)
         auroc[variant] = _slice_auroc(seeds, patients, drawn)
     result: list[Row] = []
@@ -151,6 +151,16 @@ def table(
             numbers |= auroc[variant].less(auroc[BASE], "slice_auroc_difference")
         result.append(about | {name: _plain(number) for name, number in numbers.items()})
     return result
+
+
+def _drawn_seeds(count: int, resamples: int, random: np.random.Generator) -> Floats:
+    """Return the share that each seed has in each resample, (resample, seed), which sum to 1.
+
+    The variance of a mean of ``count`` seeds that are drawn from themselves is too small by a factor of
+    (count - 1) / count, which is much for few of them: the shares are spread by what is missing.
+    """
+    shares = random.multinomial(count, np.full(count, 1 / count), size=resamples) / count
+    return 1 / count + (shares - 1 / count) * np.sqrt(count / max(count - 1, 1))
 
 
 @dataclass(frozen=True)

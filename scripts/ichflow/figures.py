@@ -456,6 +456,7 @@ def ablation(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Figure:
         return placeholder("No variant: ablation.choices of the config is empty.", path)
     figure = Figure(figsize=(9, 1.6 + 0.42 * len(variants)), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
+    interval = "" if base["dice_low"] is None else f" [{base['dice_low']:.3f}, {base['dice_high']:.3f}]"
     for axes, number, name in zip(
         panels, ("difference", "slice_auroc_difference"), ("mean Dice", "slice AUROC"), strict=True
     ):
@@ -474,7 +475,7 @@ def ablation(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Figure:
     panels[0].set_yticks(range(len(variants)), names, fontsize=9)
     panels[0].set_ylim(len(variants) - 0.5, -0.5)
     figure.suptitle(
-        f"The recipe: Dice {base['dice']:.3f} [{base['dice_low']:.3f}, {base['dice_high']:.3f}], "
+        f"The recipe: Dice {base['dice']:.3f}{interval}, "
         f"{base['n_patients']:.0f} patients with hemorrhage, {base['n_seeds']:.0f} seeds",
         fontsize=10,
     )
