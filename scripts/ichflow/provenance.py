@@ -137,9 +137,11 @@ def commands(config_file: str, trainings: Sequence[Mapping[str, Any]], code: Cod
     """
     backends = sorted({training["backend"] for training in trainings} - {"tensorflow"})
     backend = f"KERAS_BACKEND={backends[0]} " if len(backends) == 1 else ""
+    used = {name: version for training in trainings for name, version in training["versions"].items()}
+    extra = f' "jax=={used["jax"]}"' if backends == ["jax"] else ""
     commit = code.commit.split(" ")[0]
     return [
         *([f"git checkout {commit}"] if commit else []),
-        "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt",
+        "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt" + extra,
         f"{backend}snakemake --cores 8 --configfile {config_file}",
     ]

@@ -131,15 +131,23 @@ def _contradictions(config: dict[str, Any], schema: dict[str, Any]) -> list[str]
 def _ablation(config: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
     """Tell which variants of the ablation could not be trained."""
     base, choices = config["ablation"]["recipe"], config["ablation"]["choices"]
+    if base not in config["recipes"]:
+        # The default one need not be there for a run without an ablation
+        known = base == "unet-small" and not choices
+        return [] if known else [f"ablation.recipe: no recipe '{base}'{_meant(base, config['recipes'])}"]
     if not choices:
         return []
-    if base not in config["recipes"]:
-        return [f"ablation.recipe: no recipe '{base}'{_meant(base, config['recipes'])}"]
-    problems: list[str] = []
+    if config["recipes"][base]["file"]:
+        return [f"ablation.recipe: found '{base}', which has 'file' and is not trained; expected a recipe without it"]
+    problems = _untrainable(base, config["recipes"][base], config)
     for key, values in choices.items():
+        if key == "size":
+            problems.append("ablation.choices: 'size' cannot be tried, as Dice is measured at the size of the network")
+            continue
         if key not in recipe["properties"] or key in ("file", "seed"):
             problems.append(f"ablation.choices: '{key}' is no choice of a recipe{_meant(key, recipe['properties'])}")
             continue
+        values[:] = [_as_typed(value, recipe["properties"][key]) for value in values]
         for value in values:
             wrong = [error.message for error in Draft202012Validator(recipe["properties"][key]).iter_errors(value)]
             changed = config["recipes"][base] | {key: value}

@@ -75,4 +75,5 @@ def test_commands_repeat_the_run() -> None:
     assert commands[-1] == "snakemake --cores 8 --configfile results/x/config.yaml"
     jax = provenance.commands("c.yaml", [TRAINING | {"backend": "jax"}], Code("", "d"))
     assert jax[-1] == "KERAS_BACKEND=jax snakemake --cores 8 --configfile c.yaml"
+    assert jax[0].endswith('pip install -r requirements.txt "jax==9"')
     assert not any("git" in command for command in jax)

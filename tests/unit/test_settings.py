@@ -127,3 +127,25 @@ def test_every_key_is_described_in_the_schema_and_the_readme():
         assert f"`{name}`" in readme, name
         if part.get("type") == "object" and isinstance(part.get("properties"), dict):
             assert part["additionalProperties"] is False, name
+
+
+def test_what_an_ablation_cannot_try_is_refused():
+    assert "ablation.recipe: no recipe 'unet'" in refused("ablation", value={"recipe": "unet"})
+    assert "'size' cannot be tried" in refused("ablation", value={"choices": {"size": [64]}})
+    assert "[1] is too short" in refused("ablation", value={"seeds": [1]})
+    assert "maximum" in refused("ablation", value={"seeds": [1, 2**32]})
+
+
+def test_choices_of_an_ablation_may_come_as_text():
+    choices = {"neighbors": ["1"], "learning_rate": ["1e-4"], "residual": ["true"], "windows": [["brain"]]}
+    config = completed("ablation", value={"choices": choices})
+    expected = {"neighbors": [1], "learning_rate": [1e-4], "residual": [True], "windows": [["brain"]]}
+    assert config["ablation"]["choices"] == expected
+
+
+def test_an_ablation_of_what_is_not_trained_is_refused():
+    config = copy.deepcopy(DEFAULT)
+    config["recipes"]["given"] = {"file": "model.onnx"}
+    config["ablation"] = {"recipe": "given", "choices": {"neighbors": [1]}}
+    with pytest.raises(IchflowError, match="which has 'file' and is not trained"):
+        completed(config=config)
