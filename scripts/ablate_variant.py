@@ -6,6 +6,8 @@ with logged(snakemake.log[0]) as tell:
     import os
 
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(snakemake.threads), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    # Several trainings run at a time, and where they share a GPU, none may take all of its memory for itself
+    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
     from ichflow import ablation, splits, tables, training
     from ichflow.fold import Fold
