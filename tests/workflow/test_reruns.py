@@ -4,7 +4,10 @@ import json
 import re
 import shutil
 
+from runs import TINY
 from support import ROOT
+
+SMALL = TINY["recipes"]["unet-small"]
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -42,7 +45,7 @@ def test_a_shard_deleted_alone_is_made_again_by_its_stage(copied):
 
 
 def test_a_training_key_does_not_slice_again(copied):
-    copied.configure(recipes={"unet-small": {"size": 32, "filters": 2, "levels": 2, "epochs": 3}})
+    copied.configure(recipes={"unet-small": SMALL | {"epochs": 3}})
     planned = copied.planned()
     assert planned["train_fold"] == 1
     assert planned["predict_patient"] == 12
@@ -51,11 +54,10 @@ def test_a_training_key_does_not_slice_again(copied):
 
 def test_a_window_of_a_recipe_trains_that_recipe_only(copied):
     other = {"size": 32, "filters": 1, "levels": 1, "epochs": 1}
-    small = {"size": 32, "filters": 2, "levels": 2, "epochs": 2}
-    copied.configure(models=["unet-small", "other"], recipes={"unet-small": small, "other": other})
+    copied.configure(models=["unet-small", "other"], recipes={"unet-small": SMALL, "other": other})
     assert copied.planned("train")["train_fold"] == 1
     copied.snakemake("export")
-    copied.configure(recipes={"unet-small": small, "other": other | {"windows": ["bone"]}})
+    copied.configure(recipes={"unet-small": SMALL, "other": other | {"windows": ["bone"]}})
     printed = copied.snakemake("--dry-run", "export")
     assert re.findall(r"Train ([\w-]+), fold", printed) == ["other"]
 
