@@ -56,7 +56,6 @@ COLUMNS = (
 """Columns of the table, a row a variant, the recipe itself first. Intervals are of 95 %."""
 
 Floats = NDArray[np.float64]
-Counts = NDArray[np.uint8]
 
 
 def measure(model: Any, recipe: Recipe, threshold: float, paths: Sequence[str | Path]) -> Iterator[Row]:
@@ -178,13 +177,13 @@ class _Estimate:
         return intervals.with_interval(name, self.mean - other.mean, self.resampled - other.resampled)
 
 
-def _dice(seeds: Sequence[Sequence[Row]], patients: Counts, drawn: Floats) -> _Estimate:
+def _dice(seeds: Sequence[Sequence[Row]], patients: intervals.Counts, drawn: Floats) -> _Estimate:
     """Average Dice over patients with hemorrhage, drawn as (resample, patient), and seeds, as (resample, seed)."""
     dice = np.array([_dice_of_patients(rows) for rows in seeds])
     return _Estimate(dice, ((drawn @ dice) * patients).sum(axis=1) / dice.shape[1])
 
 
-def _slice_auroc(seeds: Sequence[Sequence[Row]], patients: Counts, drawn: Floats) -> _Estimate:
+def _slice_auroc(seeds: Sequence[Sequence[Row]], patients: intervals.Counts, drawn: Floats) -> _Estimate:
     """Average the area under the ROC curve of slices over seeds; patients and seeds are drawn as for :func:`_dice`."""
     each = [_resampled_slice_auroc(rows, patients) for rows in seeds]
     return _Estimate(
@@ -193,7 +192,7 @@ def _slice_auroc(seeds: Sequence[Sequence[Row]], patients: Counts, drawn: Floats
     )
 
 
-def _resampled_slice_auroc(rows: Sequence[Row], patients: Counts) -> tuple[float, Floats]:
+def _resampled_slice_auroc(rows: Sequence[Row], patients: intervals.Counts) -> tuple[float, Floats]:
     score, positive = np.array([row["score"] for row in rows]), np.array([row["true_px"] > 0 for row in rows])
     place = {patient: place for place, patient in enumerate(dict.fromkeys(row["patient"] for row in rows))}
     owner = np.array([place[row["patient"]] for row in rows])

@@ -25,6 +25,7 @@ def complete(config: dict[str, Any], schema_path: str | Path) -> None:
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
     _fill(config, schema)
+    _type_choices(config, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     problems = [line for error in errors for line in _told(error)] or _contradictions(config, schema)
     if not problems and config["dataset"]["restricted"] is None:
@@ -80,6 +81,15 @@ def _fill(config: Any, schema: dict[str, Any]) -> None:
             _fill(value, others)
 
 
+def _type_choices(config: Any, schema: dict[str, Any]) -> None:
+    """Read what is tried of a key of a recipe as that key itself is read."""
+    keys = schema["properties"]["recipes"]["additionalProperties"]["properties"]
+    choices = config["ablation"].get("choices") if isinstance(config["ablation"], dict) else None  # pyright: ignore[reportUnknownMemberType]
+    for key, values in choices.items() if isinstance(choices, dict) else ():  # pyright: ignore[reportUnknownVariableType]
+        if key in keys and isinstance(values, list):
+            values[:] = [_as_typed(value, keys[key]) for value in values]  # pyright: ignore[reportUnknownVariableType]
+
+
 def _as_typed(value: Any, schema: dict[str, Any]) -> Any:
     """Read a number or truth value that came as text, as Snakemake hands on what is nested in ``--config``."""
     if isinstance(value, list) and "items" in schema:
@@ -132,14 +142,12 @@ def _ablation(config: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
     """Tell which variants of the ablation could not be trained."""
     base, choices = config["ablation"]["recipe"], config["ablation"]["choices"]
     if base not in config["recipes"]:
-        # The default one need not be there for a run without an ablation
-        known = base == "unet-small" and not choices
-        return [] if known else [f"ablation.recipe: no recipe '{base}'{_meant(base, config['recipes'])}"]
+        return [f"ablation.recipe: no recipe '{base}'{_meant(base, config['recipes'])}"]
     if not choices:
         return []
     if config["recipes"][base]["file"]:
         return [f"ablation.recipe: found '{base}', which has 'file' and is not trained; expected a recipe without it"]
-    problems = _untrainable(base, config["recipes"][base], config)
+    problems = [] if base in config["models"] else _untrainable(base, config["recipes"][base], config)
     for key, values in choices.items():
         if key == "size":
             problems.append("ablation.choices: 'size' cannot be tried, as Dice is measured at the size of the network")
@@ -147,7 +155,6 @@ def _ablation(config: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
         if key not in recipe["properties"] or key in ("file", "seed"):
             problems.append(f"ablation.choices: '{key}' is no choice of a recipe{_meant(key, recipe['properties'])}")
             continue
-        values[:] = [_as_typed(value, recipe["properties"][key]) for value in values]
         for value in values:
             wrong = [error.message for error in Draft202012Validator(recipe["properties"][key]).iter_errors(value)]
             changed = config["recipes"][base] | {key: value}

@@ -72,13 +72,14 @@ def train(
     make_repeatable(recipe.seed)
     precision = hardware.precision(recipe.precision)
     with ExitStack() as stack:
+        devices = hardware.devices(recipe.batch_size)
         parts = {
-            "training": _batches("training", training, recipe, scratch, workers),
-            "validation": _batches("validation", validation, recipe, scratch, workers),
+            "training": _batches("training", training, recipe, scratch, workers, devices),
+            "validation": _batches("validation", validation, recipe, scratch, workers, devices),
         }
         for batches in parts.values():
             stack.callback(batches.close)
-        with hardware.spread(hardware.devices(recipe.batch_size)):
+        with hardware.spread(devices):
             model = untrained(recipe, precision)
             clock = Clock(parts["training"], recipe.batch_size, recipe.epochs, tell)
             course = Course(recipe, state, parts["training"], clock, tell)
@@ -103,13 +104,13 @@ def train(
     return best, facts, course.rows
 
 
-def _batches(part: str, paths: Sequence[str | Path], recipe: Recipe, scratch: str | Path, workers: int) -> Batches:
+def _batches(
+    part: str, paths: Sequence[str | Path], recipe: Recipe, scratch: str | Path, workers: int, devices: int
+) -> Batches:
     """Make the batches of a part, once it is known that something can be learned from it."""
     store = SliceStore(paths, recipe.size, scratch)
     _check_part(part, store, len(paths))
-    return Batches(
-        store, recipe, training=part == "training", workers=workers, devices=hardware.devices(recipe.batch_size)
-    )
+    return Batches(store, recipe, training=part == "training", workers=workers, devices=devices)
 
 
 def untrained(recipe: Recipe, precision: str = "float32") -> Any:

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,12 +105,13 @@ def test_two_devices_share_each_batch(folder, tensorflow, backend):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_a_last_batch_of_one_slice_is_shared_and_a_batch_that_cannot_be_is_not(folder, backend):
+def test_a_last_batch_of_one_slice_is_shared_and_a_batch_that_cannot_be_is_not(folder, tmp_path, backend):
     """33 slices to train on, all as they come, and 9 to validate: 8 batches and one slice, 2 batches and one."""
-    shards.write(folder / "shards" / "052.parquet", blob_shard("052", False, slices=9))
-    shards.write(folder / "shards" / "054.parquet", blob_shard("054", False, slices=1))
+    own = Path(shutil.copytree(folder, tmp_path / "own"))
+    shards.write(own / "shards" / "052.parquet", blob_shard("052", False, slices=9))
+    shards.write(own / "shards" / "054.parquet", blob_shard("054", False, slices=1))
     recipe = dataclasses.replace(STEADY, epochs=1, positive_share=None, batch_size=4)
-    pair = trained(folder, backend, recipe, devices=2)
+    pair = trained(own, backend, recipe, devices=2)
     assert (pair["facts"]["epochs"], pair["devices"]) == (1, 2)
-    alone = trained(folder, backend, dataclasses.replace(recipe, batch_size=5), devices=2)
+    alone = trained(own, backend, dataclasses.replace(recipe, batch_size=5), devices=2)
     assert (alone["facts"]["epochs"], alone["devices"]) == (1, 1)

@@ -136,6 +136,15 @@ def test_what_an_ablation_cannot_try_is_refused():
     assert "maximum" in refused("ablation", value={"seeds": [1, 2**32]})
 
 
+def test_what_is_wrong_with_the_recipe_of_an_ablation_is_told_once():
+    config = copy.deepcopy(DEFAULT)
+    config["recipes"]["unet-small"]["size"] = 100
+    config["ablation"] = {"choices": {"neighbors": [1]}}
+    with pytest.raises(IchflowError) as error:
+        completed(config=config)
+    assert str(error.value).count("recipes.unet-small.size: found 100") == 1
+
+
 def test_choices_of_an_ablation_may_come_as_text():
     choices = {"neighbors": ["1"], "learning_rate": ["1e-4"], "residual": ["true"], "windows": [["brain"]]}
     config = completed("ablation", value={"choices": choices})

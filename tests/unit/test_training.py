@@ -483,6 +483,17 @@ def test_a_last_step_that_spoils_the_weights_alone_is_noticed(paths, tmp_path, m
     assert all(np.isfinite(value).all() for value in [*arrays["best"], *arrays["variables"]])
 
 
+def test_validation_without_hemorrhage_is_warned_of(tmp_path, caplog):
+    files = [tmp_path / "049.parquet", tmp_path / "050.parquet"]
+    for path, bleeding in zip(files, (True, False), strict=True):
+        shards.write(path, blob_shard(path.stem, bleeding))
+    recipe = dataclasses.replace(TINY, epochs=1)
+    training.train(recipe, files[:1], files[:1], tmp_path, state_in(tmp_path), workers=1)
+    assert "validation slices has a hemorrhage" not in caplog.text
+    training.train(recipe, files[:1], files[1:], tmp_path, ResumeFile(tmp_path / "other.npz", "{}"), workers=1)
+    assert "none of the 8 validation slices has a hemorrhage" in caplog.text
+
+
 def test_no_validation_is_an_error(paths, tmp_path):
     with pytest.raises(IchflowError, match="the validation part has no slice"):
         training.train(TINY, paths[:2], [], tmp_path, state_in(tmp_path), workers=1)
