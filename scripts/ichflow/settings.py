@@ -141,6 +141,8 @@ def _contradictions(config: dict[str, Any], schema: dict[str, Any]) -> list[str]
 def _ablation(config: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
     """Tell which variants of the ablation could not be trained."""
     base, choices = config["ablation"]["recipe"], config["ablation"]["choices"]
+    if not choices and not config["recipes"]:
+        return []
     if base not in config["recipes"]:
         return [f"ablation.recipe: no recipe '{base}'{_meant(base, config['recipes'])}"]
     if not choices:
