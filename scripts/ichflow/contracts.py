@@ -8,13 +8,13 @@ VERIFICATION = 2
 INVENTORY = 2
 SHARD = 2
 SPLIT = 1
-TRAINING = 6  # how a recipe becomes weights
+TRAINING = 7  # how a recipe becomes weights
 MODEL = 4  # what an exported file carries
 PREDICTION = 2
 METRICS = 3
 STATISTICS = 5
 ABLATION = 1
-REPORT = 4
+REPORT = 5
 BROWSER = 1
 CASES = 1
 

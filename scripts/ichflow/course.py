@@ -48,6 +48,8 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         Those of training.
     clock
         Takes the time of the same training, as a callback before this one.
+    machine
+        What computes, as :func:`ichflow.hardware.describe` tells it.
     tell
         Called with each line of progress.
 
@@ -57,13 +59,22 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         The history: a row an epoch with the columns :data:`HISTORY`.
     clock
         The one that was given.
+    machines
+        What computed, each with the first epoch for which it did: one, unless a training went on elsewhere.
     """
 
     def __init__(
-        self, recipe: Recipe, state: ResumeFile, batches: Batches, clock: Clock, tell: Callable[[str], None] = log.info
+        self,
+        recipe: Recipe,
+        state: ResumeFile,
+        batches: Batches,
+        clock: Clock,
+        machine: dict[str, Any],
+        tell: Callable[[str], None] = log.info,
     ) -> None:
         super().__init__()
         self.rows: list[dict[str, Any]] = []
+        self.machines: list[dict[str, Any]] = [{"from_epoch": 1, **machine}]
         self._recipe = recipe
         self._state = state
         self._batches = batches
@@ -83,7 +94,7 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         int
             How many epochs are finished.
         """
-        found = self._state.load()
+        found = self._state.load(self._tell)
         if found is None:
             return 0
         facts, arrays = found
@@ -94,7 +105,17 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         self._best_epoch, self._best_weights = facts["best_epoch"], arrays["best"]
         self._since_halved, self._halvings = facts["since_halved"], facts["halvings"]
         self._tell(f"going on after epoch {len(self.rows)}, the last one that was finished")
+        self._go_on_from(facts["machines"])
         return len(self.rows)
+
+    def _go_on_from(self, machines: list[dict[str, Any]]) -> None:
+        """Warn of another machine, which rounds sums in another way."""
+        here, before = self.machines[0] | {"from_epoch": len(self.rows) + 1}, machines[-1]
+        changed = [key for key in here if key != "from_epoch" and here[key] != before[key]]
+        self.machines = [*machines, here] if changed and not self.is_over else machines
+        if self.machines is not machines:
+            told = ", ".join(f"{key} {here[key]} instead of {before[key]}" for key in changed)
+            self._tell(f"warning: another machine than before ({told}), so the weights are not those of one alone")
 
     @property
     def is_over(self) -> bool:
@@ -135,6 +156,7 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         self._judge(row)
         facts = self.clock.state() | {"rows": self.rows}
         facts |= {"best_epoch": self._best_epoch, "since_halved": self._since_halved, "halvings": self._halvings}
+        facts |= {"machines": self.machines}
         arrays = {"variables": variables, "best": self._best_weights}
         self._state.save(facts, arrays)
         self._tell(self._told_of(row))

@@ -67,8 +67,21 @@ def spread(count: int) -> Generator[None]:
         yield
 
 
-def describe() -> dict[str, Any]:
-    """Return what a reader needs to judge a duration: ``processor``, ``cores``, ``memory_gb``, ``accelerators``."""
+def describe(precision: str, threads: int) -> dict[str, Any]:
+    """Return what a reader needs to judge a duration, and what decides the rounding of sums.
+
+    Parameters
+    ----------
+    precision
+        Keras's dtype policy.
+    threads
+        Those that a job was given of the cores.
+
+    Returns
+    -------
+    dict
+        ``processor``, ``cores``, ``memory_gb``, ``accelerators``, ``precision`` and ``threads``, as plain data.
+    """
     model = next((line for line in _cpuinfo() if line.startswith("model name")), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -76,6 +89,8 @@ def describe() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": round(memory / 1e9, 1),
         "accelerators": [_name(device) for device in _accelerators()],
+        "precision": precision,
+        "threads": threads,
     }
 
 

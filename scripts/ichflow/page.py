@@ -376,10 +376,11 @@ def _provenance(sources: Sources, run: Run, config_file: str) -> Section:
 
 def _machines(trainings: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
-        {key: training[key] for key in ("model", "fold", "backend", "precision", "seconds", "images_a_second")}
-        | {key: training["hardware"][key] for key in ("processor", "cores", "memory_gb")}
-        | {"accelerators": ", ".join(training["hardware"]["accelerators"]) or "none"}
+        {key: training[key] for key in ("model", "fold", "backend", "seconds", "images_a_second")}
+        | {key: machine[key] for key in ("from_epoch", "precision", "processor", "cores", "threads", "memory_gb")}
+        | {"accelerators": ", ".join(machine["accelerators"]) or "none"}
         for training in trainings
+        for machine in training["machines"]
     ]
     return report.table(pd.DataFrame(rows), "Machines that trained", headers={"memory_gb": "memory, GB"})
 

@@ -1,9 +1,8 @@
 """The state that an interrupted training goes on from: one file, whole or not at all, for one training only."""
 
 import json
-import logging
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ichflow.files import remove_leftovers, whole
-
-log = logging.getLogger(__name__)
 
 _ABOUT = "about"
 Arrays = dict[str, list[NDArray[Any]]]
@@ -49,10 +46,15 @@ class ResumeFile:
         with whole(self.path) as temporary:
             np.savez(temporary, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **flat)
 
-    def load(self) -> tuple[dict[str, Any], Arrays] | None:
+    def load(self, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays] | None:
         """Return the facts and arrays that were saved last, or None where there is no state to go on from.
 
         A state that is damaged, or that of another training, is kept beside under another name, with a warning.
+
+        Parameters
+        ----------
+        tell
+            Called with the warning.
         """
         if not self.path.is_file():
             return None
@@ -62,10 +64,11 @@ class ResumeFile:
                 arrays = {name: [file[f"{name}-{place}"] for place in range(n)] for name, n in about["counts"].items()}
         # RuntimeError is what zipfile says of a header whose bits ask for a password, or for what it does not know
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-            self._set_aside("damaged", f"it is damaged ({error})")
+            tell(self._set_aside("damaged", f"it is damaged ({error})"))
             return None
         if about["identity"] != self._identity:
-            self._set_aside("other", f"it is of another training: {_difference(about['identity'], self._identity)}")
+            difference = _difference(about["identity"], self._identity)
+            tell(self._set_aside("other", f"it is of another training: {difference}"))
             return None
         return about["facts"], arrays
 
@@ -74,11 +77,12 @@ class ResumeFile:
         self.path.unlink(missing_ok=True)
         remove_leftovers(self.path)
 
-    def _set_aside(self, why: str, told: str) -> None:
+    def _set_aside(self, why: str, told: str) -> str:
         kept = self.path.with_name(f"{self.path.stem}-{why}{self.path.suffix}")
         self.path.replace(kept)
-        log.warning(
-            "the state to resume from is not used, since %s; it is kept as %s, and training begins anew", told, kept
+        return (
+            f"warning: the state to resume from is not used, since {told}; it is kept as {kept}, and training begins "
+            "anew"
         )
 
 

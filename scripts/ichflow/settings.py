@@ -1,5 +1,6 @@
 """The config: completed with defaults and refused by key, before any job starts."""
 
+import math
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,9 +11,20 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from ichflow.errors import IchflowError
 from ichflow.recipes import BASELINES
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    """YAML's .nan and .inf are none: no limit holds the former back."""
+    return Draft202012Validator.TYPE_CHECKER.is_type(value, "number") and math.isfinite(value)
+
+
+_Validator: Any = extend(
+    Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
+)
 
 
 def complete(config: dict[str, Any], schema_path: str | Path) -> None:
@@ -26,7 +38,7 @@ def complete(config: dict[str, Any], schema_path: str | Path) -> None:
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
     _fill(config, schema)
     _type_choices(config, schema)
-    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
+    errors = sorted(_Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     problems = [line for error in errors for line in _told(error)] or _contradictions(config, schema)
     if not problems and config["dataset"]["restricted"] is None:
         config["dataset"]["restricted"] = config["dataset"]["source"] != "phantom"
@@ -91,19 +103,23 @@ def _type_choices(config: Any, schema: dict[str, Any]) -> None:
 
 
 def _as_typed(value: Any, schema: dict[str, Any]) -> Any:
-    """Read a number or truth value that came as text, as Snakemake hands on what is nested in ``--config``."""
+    """Read a number or truth value that came as text, as what is nested in ``--config`` does, and 8.0 as 8."""
     if isinstance(value, list) and "items" in schema:
         return [_as_typed(item, schema["items"]) for item in value]  # pyright: ignore[reportUnknownVariableType]
     types = schema.get("type", [])
-    if not isinstance(value, str) or ("string" in types and "number" not in types):
-        return value
+    if isinstance(value, str) and ("string" not in types or "number" in types):
+        value = _read(value, "string" in types)
+    return int(value) if "integer" in types and isinstance(value, float) and value.is_integer() else value
+
+
+def _read(text: str, may_be_text: bool) -> Any:
     with suppress(ValueError):  # YAML takes 1e-4 for text
-        return int(value) if "integer" in types else float(value)
-    if "string" in types:
-        return value
+        return float(text)
+    if may_be_text:
+        return text
     with suppress(yaml.YAMLError):
-        return yaml.safe_load(value)
-    return value
+        return yaml.safe_load(text)
+    return text
 
 
 def _told(error: ValidationError) -> list[str]:
@@ -158,7 +174,7 @@ def _ablation(config: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
             problems.append(f"ablation.choices: '{key}' is no choice of a recipe{_meant(key, recipe['properties'])}")
             continue
         for value in values:
-            wrong = [error.message for error in Draft202012Validator(recipe["properties"][key]).iter_errors(value)]
+            wrong = [error.message for error in _Validator(recipe["properties"][key]).iter_errors(value)]
             changed = config["recipes"][base] | {key: value}
             problems += [f"ablation.choices.{key}: {message}" for message in wrong]
             problems += [] if wrong else _untrainable(f"{base} with {key} {value}", changed, config)

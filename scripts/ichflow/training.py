@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -22,6 +23,11 @@ from ichflow.resume import ResumeFile
 from ichflow.thresholds import PixelCounts
 
 log = logging.getLogger(__name__)
+
+_NOTHING_TO_JUDGE_BY = (
+    "warning: none of the {count} validation slices has a hemorrhage, so that neither the best epoch nor a threshold "
+    "can be chosen by Dice; add patients with hemorrhage, or raise split.validation_share"
+)
 
 
 def train(
@@ -52,7 +58,7 @@ def train(
     state
         Where the state is kept between epochs; the caller removes it once the model is written.
     workers
-        Threads that prepare batches.
+        Threads that prepare batches, as many as the backend was given to compute.
     tell
         Called with each line of progress.
     tensorboard
@@ -77,12 +83,15 @@ def train(
             "training": _batches("training", training, recipe, scratch, workers, devices),
             "validation": _batches("validation", validation, recipe, scratch, workers, devices),
         }
+        if not parts["validation"].store.positive.any():
+            tell(_NOTHING_TO_JUDGE_BY.format(count=len(parts["validation"].store.positive)))
         for batches in parts.values():
             stack.callback(batches.close)
         with hardware.spread(devices):
             model = untrained(recipe, precision)
             clock = Clock(parts["training"], recipe.batch_size, recipe.epochs, tell)
-            course = Course(recipe, state, parts["training"], clock, tell)
+            machine = hardware.describe(precision, workers)
+            course = Course(recipe, state, parts["training"], clock, machine, tell)
             fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
         best = networks.build(recipe)
         best.set_weights(course.best_weights)
@@ -96,9 +105,8 @@ def train(
             "seconds": round(clock.seconds, 1),
             "images_a_second": clock.images_a_second,
             "waiting": clock.waiting_share,
-            "precision": precision,
             "backend": keras.backend.backend(),
-            "hardware": hardware.describe(),
+            "machines": course.machines,
             "versions": versions(),
         }
     return best, facts, course.rows
@@ -189,8 +197,10 @@ def state_of(path: str | Path, recipe: Recipe, digests: Mapping[str, Any]) -> Re
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide what a training gives."""
-    return {name: version(name) for name in ("keras", keras.backend.backend(), "albumentations", "numpy")}
+    """Return the versions of Python and of the packages that decide what a training gives."""
+    computing = {"jax": ("jax", "jaxlib")}.get(keras.backend.backend(), (keras.backend.backend(),))
+    packages = ("keras", *computing, "albumentations", "opencv-python-headless", "numpy")
+    return {"Python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def make_repeatable(seed: int) -> None:
@@ -225,10 +235,4 @@ def _check_part(name: str, store: SliceStore, patients: int) -> None:
         raise IchflowError(
             f"train: none of the {count} training slices has a hemorrhage, so nothing could be learned; "
             "add patients with hemorrhage, or set split.folds to 0 and give a recipe with 'file' to predict only"
-        )
-    if name == "validation" and not store.positive.any():
-        log.warning(
-            "none of the %d validation slices has a hemorrhage, so that neither the best epoch nor a threshold can be "
-            "chosen by Dice: add patients with hemorrhage, or raise split.validation_share",
-            count,
         )

@@ -66,7 +66,7 @@ def test_the_time_a_step_waits_for_its_batch_is_told(paths, tmp_path, monkeypatc
         store = SliceStore(paths, TINY.size, tmp_path)
         batches = Batches(store, recipe, training=True, workers=workers)
         clock = Clock(batches, recipe.batch_size, recipe.epochs, print)
-        course = Course(recipe, ResumeFile(tmp_path / f"{name}.npz", "{}"), batches, clock)
+        course = Course(recipe, ResumeFile(tmp_path / f"{name}.npz", "{}"), batches, clock, {})
         model = training.untrained(recipe)
         training.fit(model, recipe, batches, Batches(store, recipe, training=False), course)
         shares[name] = clock.waiting_share

@@ -60,7 +60,7 @@ def make_config(**dataset: Any) -> dict[str, Any]:
 
 def make_training(model: str, fold: int = 0, **changes: Any) -> dict[str, Any]:
     patients = {"train": ["049"] * 40, "validation": ["050"] * 14, "test": ["051"] * 20}
-    hardware = {"processor": "A CPU", "cores": 2, "memory_gb": 8.0, "accelerators": []}
+    machine = {"from_epoch": 1, "processor": "A CPU", "cores": 2, "threads": 2, "memory_gb": 8.0, "accelerators": []}
     default = {
         "model": model,
         "fold": fold,
@@ -69,10 +69,9 @@ def make_training(model: str, fold: int = 0, **changes: Any) -> dict[str, Any]:
         "best_epoch": 8,
         "seconds": 180.6,
         "images_a_second": 60.2,
-        "precision": "float32",
         "backend": "tensorflow",
         "threshold": {"validation": 0.05, "used": 0.5},
-        "hardware": hardware,
+        "machines": [machine | {"precision": "float32"}],
         "versions": {"keras": "3.15.1"},
         "patients": patients,
     }
@@ -95,10 +94,15 @@ GIVEN["split"]["folds"] = 0
 FOLDED = copy.deepcopy(REAL)
 FOLDED["split"]["folds"] = 5
 FOLDED["models"] = ["unet-2d", "unet-25d"]
+TWO_MACHINES = [
+    {"from_epoch": 1, "precision": "float32", "processor": "A CPU", "accelerators": []},
+    {"from_epoch": 4, "precision": "mixed_bfloat16", "processor": "A CPU", "accelerators": ["A GPU"]},
+]
 RUNS = {
     "phantom": known_of(PHANTOM, [make_training("unet-small")]),
     "ct-ich": known_of(REAL, [make_training("unet-small")]),
     "other": known_of(OTHER, [make_training("unet-small")]),
+    "moved": known_of(REAL, [make_training("unet-small", machines=TWO_MACHINES)]),
     "given": known_of(GIVEN, []),
     "folded": known_of(FOLDED, [make_training(model, fold) for model in FOLDED["models"] for fold in range(5)]),
 }
@@ -132,7 +136,8 @@ def test_methods_are_whole_sentences_for_every_kind_of_run(run: str) -> None:
         ("phantom", "40 patients (1,503 slices) for training, 14 (529 slices) for validation and 20 (745 slices)"),
         ("phantom", "subdural (level 80, width 200 HU)"),
         ("phantom", "1 patient could not be used and was set aside"),
-        ("phantom", "kept epoch 8, in 3.01 minutes (float32, tensorflow, A CPU)"),
+        ("phantom", "kept epoch 8, in 3.01 minutes (tensorflow; float32, A CPU)"),
+        ("moved", "(tensorflow; float32, A CPU; from epoch 4 on mixed_bfloat16, A GPU)"),
         ("phantom", "from a probability of 0.500, fixed beforehand"),
         ("ct-ich", "Head CTs of ct-ich-1.3.1 (Hssayeni et al. 2020"),
         ("other", "described by a sheet"),

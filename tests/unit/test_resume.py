@@ -122,9 +122,9 @@ FACTS, ARRAYS = {"rows": [1, 2]}, {"best": [np.arange(5.0)], "variables": [np.ey
 
 
 def test_a_state_comes_back_as_it_was_saved_and_leaves_nothing(state):
-    assert state.load() is None
+    assert state.load(print) is None
     state.save(FACTS, ARRAYS)
-    facts, arrays = state.load()
+    facts, arrays = state.load(print)
     assert facts == FACTS
     for name, group in ARRAYS.items():
         for one, other in zip(arrays[name], group, strict=True):
@@ -145,33 +145,36 @@ def test_trainings_that_save_and_end_at_the_same_moments_do_not_disturb_each_oth
 
 
 @pytest.mark.parametrize("keep", [0, 10, 200, -50])
-def test_a_state_that_was_cut_off_is_set_aside(state, keep, caplog):
+def test_a_state_that_was_cut_off_is_set_aside(state, keep):
     state.save(FACTS, ARRAYS)
     state.path.write_bytes(state.path.read_bytes()[:keep])
-    assert state.load() is None
-    assert "damaged" in caplog.text
+    told = list[str]()
+    assert state.load(told.append) is None
+    assert "it is damaged" in told[0]
     assert state.path.with_name("state-damaged.npz").is_file()
     assert not state.path.exists()
 
 
-def test_a_wrong_byte_in_a_state_is_noticed(state, caplog):
+def test_a_wrong_byte_in_a_state_is_noticed(state):
     state.save(FACTS, ARRAYS)
     content = bytearray(state.path.read_bytes())
     place = content.index(np.float64(4.0).tobytes())
     content[place + 6] ^= 1
     state.path.write_bytes(content)
-    assert state.load() is None
-    assert "damaged" in caplog.text
+    told = list[str]()
+    assert state.load(told.append) is None
+    assert "it is damaged" in told[0]
 
 
-def test_a_wrong_bit_in_a_header_of_a_state_is_noticed(state, caplog):
+def test_a_wrong_bit_in_a_header_of_a_state_is_noticed(state):
     """That of encryption, as the central directory has it for each array."""
     state.save(FACTS, ARRAYS)
     content = bytearray(state.path.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     state.path.write_bytes(content)
-    assert state.load() is None
-    assert "damaged" in caplog.text
+    told = list[str]()
+    assert state.load(told.append) is None
+    assert "it is damaged" in told[0]
 
 
 def test_what_a_kill_left_of_a_state_is_removed_and_nothing_else(state):
@@ -187,11 +190,12 @@ def test_what_a_kill_left_of_a_state_is_removed_and_nothing_else(state):
     assert sorted(folder.iterdir()) == sorted(others)
 
 
-def test_a_state_of_another_training_is_set_aside(state, caplog):
+def test_a_state_of_another_training_is_set_aside(state):
     state.save(FACTS, ARRAYS)
     other = ResumeFile(state.path, json.dumps({"recipe": 2, "shards": "a"}))
-    assert other.load() is None
-    assert "of another training: recipe differ" in caplog.text
+    told = list[str]()
+    assert other.load(told.append) is None
+    assert "of another training: recipe differ" in told[0]
     assert state.path.with_name("state-other.npz").is_file()
 
 
@@ -200,7 +204,7 @@ DIGESTS = {"train": {"049": "a", "050": "b"}, "validation": {"051": "c"}}
 
 
 @pytest.mark.parametrize(
-    ("recipe", "digests", "told"),
+    ("recipe", "digests", "differ"),
     [
         (TINY, DIGESTS, ""),
         (dataclasses.replace(TINY, elastic=0.9), DIGESTS, "recipe differ"),
@@ -209,30 +213,51 @@ DIGESTS = {"train": {"049": "a", "050": "b"}, "validation": {"051": "c"}}
     ],
     ids=["the same", "recipe", "shard", "split"],
 )
-def test_a_training_goes_on_from_its_own_recipe_split_and_shards_alone(tmp_path, caplog, recipe, digests, told):
+def test_a_training_goes_on_from_its_own_recipe_split_and_shards_alone(tmp_path, recipe, digests, differ):
     training.state_of(tmp_path / "state.npz", TINY, DIGESTS).save(FACTS, ARRAYS)
-    found = training.state_of(tmp_path / "state.npz", recipe, digests).load()
-    assert (found is None) == bool(told)
-    assert told in caplog.text
-    assert (tmp_path / "state-other.npz").exists() == bool(told)
+    told = list[str]()
+    found = training.state_of(tmp_path / "state.npz", recipe, digests).load(told.append)
+    assert (found is None) == bool(differ)
+    assert differ in "".join(told)
+    assert (tmp_path / "state-other.npz").exists() == bool(differ)
 
 
 @pytest.mark.parametrize("name", ["versions", "contract"])
-def test_a_training_does_not_go_on_from_another_version(tmp_path, caplog, monkeypatch, name):
+def test_a_training_does_not_go_on_from_another_version(tmp_path, monkeypatch, name):
     training.state_of(tmp_path / "state.npz", TINY, DIGESTS).save(FACTS, ARRAYS)
     monkeypatch.setattr(training, "versions", lambda: {"keras": "0"} if name == "versions" else VERSIONS)
     monkeypatch.setattr(training.contracts, "TRAINING", -1 if name == "contract" else training.contracts.TRAINING)
-    assert training.state_of(tmp_path / "state.npz", TINY, DIGESTS).load() is None
-    assert f"{name} differ" in caplog.text
+    told = list[str]()
+    assert training.state_of(tmp_path / "state.npz", TINY, DIGESTS).load(told.append) is None
+    assert f"{name} differ" in told[0]
 
 
-def test_a_training_with_a_damaged_state_begins_anew_and_says_so(folder, tmp_path, caplog):
+def test_a_training_with_a_damaged_state_begins_anew_and_says_so(folder, tmp_path):
     paths = sorted((folder / "shards").iterdir())
     recipe = dataclasses.replace(TINY, epochs=1)
     damaged = training.state_of(tmp_path / "state.npz", recipe, DIGESTS)
     damaged.path.write_bytes(b"nothing of the kind")
-    _, facts, history = training.train(recipe, paths[:4], paths[4:], tmp_path, damaged, workers=1)
+    told = list[str]()
+    _, facts, history = training.train(recipe, paths[:4], paths[4:], tmp_path, damaged, workers=1, tell=told.append)
     assert facts["epochs"] == len(history) == 1
-    assert "the state to resume from is not used, since it is damaged" in caplog.text
+    assert any("the state to resume from is not used, since it is damaged" in line for line in told)
     assert (tmp_path / "state-damaged.npz").read_bytes() == b"nothing of the kind"
-    assert damaged.load() is not None
+    assert damaged.load(print) is not None
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_training_that_goes_on_with_other_threads_says_so(folder, tmp_path, threads):
+    def interrupt(line):
+        if line.startswith("epoch 2/3"):
+            raise KeyboardInterrupt
+
+    paths = sorted((folder / "shards").iterdir())
+    recipe = dataclasses.replace(TINY, epochs=3)
+    state = training.state_of(tmp_path / "state.npz", recipe, DIGESTS)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(recipe, paths[:4], paths[4:], tmp_path, state, workers=1, tell=interrupt)
+    told = list[str]()
+    _, facts, _ = training.train(recipe, paths[:4], paths[4:], tmp_path, state, workers=threads, tell=told.append)
+    expected = [(1, 1)] if threads == 1 else [(1, 1), (3, 2)]
+    assert [(machine["from_epoch"], machine["threads"]) for machine in facts["machines"]] == expected
+    assert any("another machine than before (threads 2 instead of 1)" in line for line in told) == (threads == 2)

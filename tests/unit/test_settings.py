@@ -86,6 +86,10 @@ def test_a_typo_is_refused_with_what_was_meant():
             "recipes.unet-small.threshold: found 0.505, expected hundredths",
         ),
         (("recipes", "unet-small", "positive_share"), 0.04, "recipes.unet-small.positive_share: found 0.04"),
+        (("recipes", "unet-small", "positive_share"), float("nan"), "recipes.unet-small.positive_share: nan is not of"),
+        (("recipes", "unet-small", "learning_rate"), "inf", "recipes.unet-small.learning_rate: inf is not of type"),
+        (("recipes", "unet-small", "epochs"), float("inf"), "recipes.unet-small.epochs: inf is not of type 'integer'"),
+        (("recipes", "unet-small", "epochs"), "8.5", "recipes.unet-small.epochs: 8.5 is not of type 'integer'"),
         (("phantom", "size"), "[5", "phantom.size: '[5' is not of type 'integer'"),
     ],
 )
@@ -109,6 +113,12 @@ def test_numbers_from_the_command_line_come_as_text():
     ] == pytest.approx(1e-4)
     assert completed("phantom", "patients", value="12")["phantom"]["patients"] == 12
     assert completed("evaluate", "threshold_hu", value=["40", "80"])["evaluate"]["threshold_hu"] == [40, 80]
+
+
+@pytest.mark.parametrize("written", [8.0, "8.0", "8"])
+def test_a_whole_number_is_one_however_it_is_written(written):
+    epochs = completed("recipes", "unet-small", "epochs", value=written)["recipes"]["unet-small"]["epochs"]
+    assert (epochs, type(epochs)) == (8, int)
 
 
 def test_every_key_is_described_in_the_schema_and_the_readme():

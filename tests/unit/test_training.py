@@ -411,8 +411,10 @@ def test_training_learns_and_tells_what_it_did(trained):
     assert history[facts["best_epoch"] - 1]["val_dice"] == max(row["val_dice"] for row in history)
     assert facts["recipe"] == TINY.as_dict()
     assert facts["images_a_second"] > 0
-    assert facts["precision"] in ("float32", "mixed_bfloat16")
-    assert facts["hardware"]["cores"] >= 1
+    (machine,) = facts["machines"]
+    assert (machine["from_epoch"], machine["threads"]) == (1, 1)
+    assert machine["precision"] in ("float32", "mixed_bfloat16")
+    assert machine["cores"] >= 1
     assert set(facts["sources"]) == {f"{number:03d}" for number in range(49, 58)}
     assert 0 < facts["threshold"]["validation"] < 1
 
@@ -459,7 +461,7 @@ def test_the_last_good_weights_are_kept_when_the_loss_becomes_no_number(paths, t
     monkeypatch.setattr(training.networks, "build", poisoned)
     with pytest.raises(IchflowError, match=r"no number in epoch 3\. The last good weights, of epoch 2"):
         training.train(TINY, paths[:4], paths[4:6], tmp_path, state, workers=1)
-    facts, arrays = state.load()
+    facts, arrays = state.load(print)
     assert len(facts["rows"]) == 2
     assert all(np.isfinite(weight).all() for weight in arrays["best"])
 
@@ -478,20 +480,21 @@ def test_a_last_step_that_spoils_the_weights_alone_is_noticed(paths, tmp_path, m
     recipe = dataclasses.replace(TINY, monitor=monitor, epochs=2)
     with pytest.raises(IchflowError, match=r"no number in epoch 2\. The last good weights, of epoch 1"):
         training.train(recipe, paths[:4], paths[4:6], tmp_path, state, workers=1)
-    facts, arrays = state.load()
+    facts, arrays = state.load(print)
     assert len(facts["rows"]) == 1
     assert all(np.isfinite(value).all() for value in [*arrays["best"], *arrays["variables"]])
 
 
-def test_validation_without_hemorrhage_is_warned_of(tmp_path, caplog):
+def test_validation_without_hemorrhage_is_warned_of(tmp_path):
     files = [tmp_path / "049.parquet", tmp_path / "050.parquet"]
     for path, bleeding in zip(files, (True, False), strict=True):
         shards.write(path, blob_shard(path.stem, bleeding))
-    recipe = dataclasses.replace(TINY, epochs=1)
-    training.train(recipe, files[:1], files[:1], tmp_path, state_in(tmp_path), workers=1)
-    assert "validation slices has a hemorrhage" not in caplog.text
-    training.train(recipe, files[:1], files[1:], tmp_path, ResumeFile(tmp_path / "other.npz", "{}"), workers=1)
-    assert "none of the 8 validation slices has a hemorrhage" in caplog.text
+    recipe, told = dataclasses.replace(TINY, epochs=1), list[str]()
+    training.train(recipe, files[:1], files[:1], tmp_path, state_in(tmp_path), workers=1, tell=told.append)
+    assert not any(line.startswith("warning") for line in told)
+    other = ResumeFile(tmp_path / "other.npz", "{}")
+    training.train(recipe, files[:1], files[1:], tmp_path, other, workers=1, tell=told.append)
+    assert any("none of the 8 validation slices has a hemorrhage" in line for line in told)
 
 
 def test_no_validation_is_an_error(paths, tmp_path):

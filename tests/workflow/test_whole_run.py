@@ -152,8 +152,11 @@ def test_the_model_carries_where_it_comes_from(finished):
     assert 1 <= facts["best_epoch"] <= facts["epochs"]
     assert 0 < facts["threshold"]["used"] < 1
     assert facts["seconds"] > 0
-    assert {"keras", "tensorflow", "albumentations", "numpy"} == set(facts["versions"])
-    assert {"processor", "cores", "memory_gb", "accelerators"} == set(facts["hardware"])
+    assert {"Python", "keras", "tensorflow", "albumentations", "opencv-python-headless", "numpy"} == set(
+        facts["versions"]
+    )
+    (machine,) = facts["machines"]
+    assert {"from_epoch", "processor", "cores", "memory_gb", "accelerators", "precision", "threads"} == set(machine)
 
 
 LIGHT = "checks slicing splits inventory prediction evaluation phantom.layout"
