@@ -4,6 +4,7 @@ Both take a batch of float32 (batch, size, size, channels) and give float32 (bat
 Runtime starts sooner and OpenVINO predicts faster; ``tests/benchmarks/prediction.py`` holds them against each other.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ichflow.errors import IchflowError
+
+log = logging.getLogger(__name__)
 
 Images = NDArray[np.float32]
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -82,6 +85,11 @@ class OpenVino(Engine):
 class OnnxRuntime(Engine):
     """ONNX Runtime, on the first provider that works.
 
+    Attributes
+    ----------
+    provider
+        Name of the one that does.
+
     Parameters
     ----------
     path
@@ -95,6 +103,8 @@ class OnnxRuntime(Engine):
     def __init__(self, path: str | Path, threads: int, providers: tuple[str, ...] = (GPU, CPU)) -> None:
         import onnxruntime
 
+        if GPU in providers and GPU in onnxruntime.get_available_providers():
+            onnxruntime.preload_dlls()  # NVIDIA's libraries, which TensorFlow brought as packages
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
@@ -102,6 +112,7 @@ class OnnxRuntime(Engine):
         except Exception as error:  # its errors have no class in common but this one
             raise _unreadable(path, error) from None
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.provider: str = self._session.get_providers()[0]
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: Images) -> Images:
@@ -117,7 +128,12 @@ def load(path: str | Path, threads: int, precision: str = "float32") -> Engine:
     IchflowError
         The file is absent or no ONNX model.
     """
-    return OnnxRuntime(path, threads) if _has_gpu() else OpenVino(path, threads, precision)
+    if _has_gpu():
+        engine = OnnxRuntime(path, threads)
+        if engine.provider == GPU:
+            return engine
+        log.warning("ONNX Runtime cannot use the GPU of this machine; the lines above say why. The CPU predicts instead")
+    return OpenVino(path, threads, precision)
 
 
 def _has_gpu() -> bool:

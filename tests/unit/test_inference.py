@@ -44,6 +44,13 @@ def test_both_engines_give_the_same(model):
     np.testing.assert_allclose(one(images), other(images), atol=1e-5)
 
 
+def test_a_gpu_that_onnx_runtime_cannot_use_is_told_and_the_cpu_predicts(model, monkeypatch, caplog):
+    """As where the driver is older than its CUDA."""
+    monkeypatch.setattr(engines, "_has_gpu", lambda: True)
+    assert isinstance(engines.load(model, 1), engines.OpenVino)
+    assert "cannot use the GPU" in caplog.text
+
+
 @pytest.mark.parametrize("engine", [engines.OpenVino, engines.OnnxRuntime])
 def test_an_engine_refuses_what_is_no_model(engine, tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"nothing")
