@@ -3,11 +3,9 @@
 from ichflow.job import logged
 
 with logged(snakemake.log[0]) as tell:
-    import os
+    from ichflow import backends
 
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(snakemake.threads), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    # Several trainings run at a time, and where they share a GPU, none may take all of its memory for itself
-    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    cores = backends.prepare(snakemake.threads)
 
     from ichflow import ablation, splits, tables, training
     from ichflow.fold import Fold
@@ -23,7 +21,7 @@ with logged(snakemake.log[0]) as tell:
         fold.shards[splits.VALIDATION],
         snakemake.resources.tmpdir,
         state,
-        workers=snakemake.threads,
+        workers=cores,
     )
     tell(
         f"{snakemake.wildcards.variant}, seed {snakemake.wildcards.seed}: {facts['epochs']} epochs in "

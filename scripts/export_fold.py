@@ -5,8 +5,8 @@ from ichflow.job import logged
 with logged(snakemake.log[0]):
     import os
 
-    # Whatever has trained: a Keras file is the same for all backends, and this one writes ONNX
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    # Whatever has trained: a Keras file is the same for all backends, and this one writes ONNX. No GPU is needed for it
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
 
     from ichflow import export
     from ichflow.files import read_json

@@ -3,11 +3,9 @@
 from ichflow.job import logged
 
 with logged(snakemake.log[0]) as tell:
-    import os
+    from ichflow import backends
 
-    # Snakemake gives this job so many cores, TensorFlow counts those of the machine
-    cores = min(snakemake.threads, os.cpu_count() or 1)
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(cores), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    cores = backends.prepare(snakemake.threads)
 
     from ichflow import splits, tables, training
     from ichflow.files import write_json

@@ -4,8 +4,10 @@ import math
 import os
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from ichflow import grid, shards, windows
 from ichflow.augment import Augmenter
+from ichflow.errors import IchflowError
 from ichflow.recipes import Recipe
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -43,6 +46,11 @@ class SliceStore:
         int64 (slice,), which shard the slice is from.
     sources
         Patient to SHA-256 of the files that the shard was made from, by role.
+
+    Raises
+    ------
+    IchflowError
+        There is no room in the scratch folder.
     """
 
     def __init__(self, paths: Sequence[str | Path], size: int, scratch: str | Path) -> None:
@@ -54,11 +62,17 @@ class SliceStore:
         for path in paths:
             shard = shards.read(path)
             self.sources[shard.info.patient] = shard.info.sources
-            self._hu.write(np.rint(grid.resize_area(shard.hu, size)).astype(np.int16).tobytes())
-            self._mask.write(grid.shrink_labels(shard.mask, size).tobytes())
+            try:
+                self._hu.write(np.rint(grid.resize_area(shard.hu, size)).astype(np.int16).tobytes())
+                self._mask.write(grid.shrink_labels(shard.mask, size).tobytes())
+                self._hu.flush()
+                self._mask.flush()
+            except OSError as error:
+                raise IchflowError(
+                    f"{scratch}: the decoded slices of {len(paths)} patients cannot be kept there for the training "
+                    f"({error.strerror}); make room, or set TMPDIR to a folder with more"
+                ) from None
             positive.append(shard.has_hemorrhage)
-        self._hu.flush()
-        self._mask.flush()
         self.positive = np.concatenate([np.empty(0, np.bool_), *positive])
         self.owner = np.repeat(np.arange(len(positive)), [len(part) for part in positive])
 
@@ -158,13 +172,11 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         super().__init__()
         self._devices = devices
         self.store = store
-        self.ready: dict[int, float] = {}
         self._recipe = recipe
         self._training = training
         self._local = threading.local()  # an Albumentations pipeline holds its own random state
         self._ahead = 2 * workers
         self._pool = ThreadPoolExecutor(workers)
-        self._made: dict[int, Future[Batch]] = {}
         self.begin_at(0)
 
     def __len__(self) -> int:
@@ -172,20 +184,34 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         return math.ceil(len(self._order) / self._recipe.batch_size)
 
     def __getitem__(self, index: int) -> Batch:
-        """Return one batch, and have the next ones made."""
-        for wanted in range(index, min(index + self._ahead, len(self))):
-            if wanted not in self._made:
-                self._made[wanted] = self._pool.submit(self._batch, self._order, self._epoch, wanted)
-        batch = self._made.pop(index).result()
-        self.ready[index] = time.monotonic()
-        return batch
+        """Return one batch, and have the next ones made; one thread may ask, best for one batch after another."""
+        if index != self._next:
+            self._stream = self.stream(index)
+        self._next = index + 1
+        return next(self._stream)
+
+    def stream(self, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of the epoch that was begun last, from ``first`` on; several may do so side by side."""
+        order, epoch, ready = self._order, self._epoch, self.ready
+        wanted = range(first, len(self))
+        made = (self._pool.submit(self._batch, order, epoch, index) for index in wanted)
+        ahead = deque(islice(made, self._ahead))
+        try:
+            for index in wanted:
+                batch = ahead.popleft().result()
+                ahead.extend(islice(made, 1))
+                ready[index] = time.monotonic()
+                yield batch
+        finally:
+            for future in ahead:
+                future.cancel()
 
     def begin_at(self, epoch: int) -> None:
         """Choose the slices of an epoch, counted from 0; without this call the last epoch comes again."""
         self._epoch = epoch
         self._order = self._new_order()
-        self._made.clear()
-        self.ready.clear()
+        self.ready: dict[int, float] = {}
+        self._next = -1  # whatever was made is of another epoch
 
     def feed(self) -> Any:
         """Return what Keras fits on: for TensorFlow a dataset that does not tune itself, else these batches.
@@ -198,7 +224,7 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
 
         shape = (None, self._recipe.size, self._recipe.size)
         kinds = tuple(tf.TensorSpec((*shape, last), tf.float32) for last in (self._recipe.channels, 1))
-        made = tf.data.Dataset.from_generator(lambda: map(self.__getitem__, range(len(self))), output_signature=kinds)
+        made = tf.data.Dataset.from_generator(self.stream, output_signature=kinds)
         options = tf.data.Options()
         options.autotune.enabled = False
         counted = made.apply(tf.data.experimental.assert_cardinality(len(self)))

@@ -132,7 +132,7 @@ def load(path: str | Path, threads: int, precision: str = "float32") -> Engine:
         engine = OnnxRuntime(path, threads)
         if engine.provider == GPU:
             return engine
-        log.warning("ONNX Runtime cannot use the GPU of this machine; the lines above say why. The CPU predicts instead")
+        log.warning("ONNX Runtime cannot use the GPU of this machine; the lines above say why. The CPU predicts")
     return OpenVino(path, threads, precision)
 
 

@@ -40,7 +40,10 @@ def has_accelerator() -> bool:
 
 
 def wants_fused_normalization() -> bool:
-    """Return whether TensorFlow's fused batch normalization pays: on a CPU, where no XLA fuses Keras's own."""
+    """Return whether TensorFlow's fused batch normalization pays: on a CPU, where no XLA fuses Keras's own.
+
+    Several GPUs have no XLA either, in TensorFlow; nobody has tried the kernel on them.
+    """
     return keras.backend.backend() == "tensorflow" and not has_accelerator()
 
 

@@ -213,6 +213,11 @@ def _untrainable(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> l
         problems.append(
             f"recipes.{name}.positive_share: found {share}, which is no slice of a batch of {recipe['batch_size']}"
         )
+    if share is not None and share < 1 and round(share * recipe["batch_size"]) == recipe["batch_size"]:
+        problems.append(
+            f"recipes.{name}.positive_share: found {share}, which is all slices of a batch of {recipe['batch_size']}; "
+            "expected 1, or less"
+        )
     threshold = recipe["threshold"]
     if not isinstance(threshold, str) and round(threshold, 2) != threshold:
         problems.append(f"recipes.{name}.threshold: found {threshold}, expected hundredths, such as {threshold:.2f}")

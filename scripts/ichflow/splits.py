@@ -110,8 +110,9 @@ def _test_sets(patients: Sequence[Row], folds: int, test_share: float, random: n
         return [{patient["patient"] for patient in patients}]
     if folds == 1:
         return [_pick(patients, test_share, random)]
-    order = [patient for group in _groups(patients, random) for patient in group]
-    # Each run of neighbors in the order goes to all folds once, in random order
+    # Each run of neighbors in the order goes to all folds once, in random order. Hemorrhages come first, so that the
+    # rest of a run at the end leaves no fold without
+    order = [patient for group in reversed(_groups(patients, random)) for patient in group]
     fold_of = np.concatenate([random.permutation(folds) for _ in range(0, len(order), folds)])
     return [{p["patient"] for p, own in zip(order, fold_of, strict=False) if own == fold} for fold in range(folds)]
 

@@ -32,7 +32,7 @@ given = SimpleNamespace(metrics=Path(folder, "metrics.parquet"), inventory=Path(
 params = SimpleNamespace(seed=1, resamples=int(resamples), sample=10, smallest_group=5, equivalence_ml=6.0)
 params.simulated_group = False
 snakemake = SimpleNamespace(input=given, output=output, params=params, log=[Path(folder, "log")])
-runpy.run_path(str(Path(scripts, "statistics.py")), {"snakemake": snakemake})
+runpy.run_path(str(Path(scripts, "model_statistics.py")), {"snakemake": snakemake})
 """
 
 

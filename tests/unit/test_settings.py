@@ -86,6 +86,8 @@ def test_a_typo_is_refused_with_what_was_meant():
             "recipes.unet-small.threshold: found 0.505, expected hundredths",
         ),
         (("recipes", "unet-small", "positive_share"), 0.04, "recipes.unet-small.positive_share: found 0.04"),
+        (("recipes", "unet-small", "positive_share"), 0.96, "found 0.96, which is all slices of a batch of 10"),
+        (("recipes", "unet-small", "windows"), ["bone"] * 19, "recipes.unet-small.windows: "),
         (("recipes", "unet-small", "positive_share"), float("nan"), "recipes.unet-small.positive_share: nan is not of"),
         (("recipes", "unet-small", "learning_rate"), "inf", "recipes.unet-small.learning_rate: inf is not of type"),
         (("recipes", "unet-small", "epochs"), float("inf"), "recipes.unet-small.epochs: inf is not of type 'integer'"),

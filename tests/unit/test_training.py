@@ -1,6 +1,9 @@
 """Recipes to networks, batches, a training and an exported model."""
 
 import dataclasses
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import albumentations as albu
 import cv2
@@ -285,6 +288,13 @@ def test_the_store_holds_all_slices_and_skips_who_was_set_aside(paths, tmp_path)
     store.close()
 
 
+def test_a_full_scratch_disk_is_told_with_its_folder(paths, tmp_path, monkeypatch):
+    """A real one: /dev/full takes nothing."""
+    monkeypatch.setattr(batches, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))  # noqa: SIM115
+    with pytest.raises(IchflowError, match=rf"{tmp_path}: the decoded slices of 9 patients .*No space left on device"):
+        SliceStore(paths, 32, tmp_path)
+
+
 def test_batches_repeat_by_seed_and_change_by_epoch(paths, tmp_path):
     store = SliceStore(paths, 32, tmp_path)
     one, two = (Batches(store, TINY, training=True) for _ in range(2))
@@ -352,6 +362,21 @@ def test_tensorflow_is_fed_the_same_batches_without_tuning_itself(paths, tmp_pat
             np.testing.assert_array_equal(images, again[index][0])
             np.testing.assert_array_equal(masks, again[index][1])
         assert index == 6
+
+
+def test_batches_are_whole_for_each_who_takes_them_at_the_same_time(paths, tmp_path, monkeypatch):
+    """With several devices Keras drops one iterator while it begins another."""
+    given = Batches(SliceStore(paths, 32, tmp_path), TINY, training=True, workers=2)
+    monkeypatch.setattr(given, "_batch", lambda order, epoch, index: (index, order[0]))
+    expected = [given[index] for index in range(len(given))]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            taken = list(pool.map(lambda _: list(given.stream()), range(1000)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert taken == [expected] * 1000
 
 
 def test_each_patient_with_hemorrhage_comes_equally_often(paths, tmp_path):

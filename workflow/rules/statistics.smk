@@ -77,7 +77,7 @@ rule statistics:
     message:
         "Test and estimate"
     script:
-        "../../scripts/statistics.py"
+        "../../scripts/model_statistics.py"
 
 
 rule dataset_statistics:

@@ -1,4 +1,4 @@
-"""statistics: results by model, measure and group, a row a test, and what they say in sentences."""
+"""model_statistics: results by model, measure and group, a row a test, and what they say in sentences."""
 
 from ichflow.job import logged
 

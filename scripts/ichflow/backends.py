@@ -1,0 +1,26 @@
+"""The environment of TensorFlow and JAX, which each reads once, when it is imported."""
+
+import os
+
+
+def prepare(threads: int) -> int:
+    """Let this process compute with the cores that its job was given, and share a GPU with others.
+
+    To be called before the first import of Keras.
+
+    Parameters
+    ----------
+    threads
+        Those that Snakemake gives the job; the backends themselves would count the machine's.
+
+    Returns
+    -------
+    int
+        How many there are of them.
+    """
+    cores = min(threads, os.cpu_count() or 1)
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_NUM_INTRAOP_THREADS": str(cores), "NPROC": str(cores)}  # of JAX
+    # Each would take most of a GPU's memory for itself, and the next training on the same GPU would find none
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    return cores
