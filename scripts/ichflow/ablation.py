@@ -81,7 +81,7 @@ def measure(model: Any, recipe: Recipe, threshold: float, paths: Sequence[str | 
         shard = shards.read(path)
         if not len(shard.hu):
             continue
-        small, truth = grid.resize_area(shard.hu, recipe.size), grid.shrink_labels(shard.mask, recipe.size) > 0
+        small, truth = grid.resize_hu(shard.hu, recipe.size), grid.shrink_labels(shard.mask, recipe.size) > 0
         ml_a_pixel = shard.info.grid.pixel_area_mm2(recipe.size) * shard.info.geometry.spacing_mm[0] / 1000
         true_ml = float(truth.sum() * ml_a_pixel)
         for position, marked in enumerate(truth):

@@ -63,7 +63,7 @@ class SliceStore:
             shard = shards.read(path)
             self.sources[shard.info.patient] = shard.info.sources
             try:
-                self._hu.write(np.rint(grid.resize_area(shard.hu, size)).astype(np.int16).tobytes())
+                self._hu.write(grid.resize_hu(shard.hu, size).tobytes())
                 self._mask.write(grid.shrink_labels(shard.mask, size).tobytes())
                 self._hu.flush()
                 self._mask.flush()

@@ -97,6 +97,11 @@ def resize_area(volume: NDArray[Any], size: int) -> NDArray[np.float32]:
     return resized
 
 
+def resize_hu(hu: NDArray[np.int16], size: int) -> NDArray[np.int16]:
+    """Bring Hounsfield units (slice, row, column) to what a network of this size is trained on and predicts from."""
+    return hu if hu.shape[1:] == (size, size) else np.rint(resize_area(hu, size)).astype(np.int16)
+
+
 def shrink_labels(label_map: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Resize a label map (slice, row, column) to uint8 (slice, size, size) without losing a lesion.
 

@@ -73,7 +73,7 @@ class Predictor:
                 f"set slice.size to {size} or more"
             )
         result = np.empty((len(hu), size, size), np.float32)
-        small = grid.resize_area(hu, size)
+        small = grid.resize_hu(hu, size)
         for start in range(0, len(small), BATCH):
             places = range(start, min(start + BATCH, len(small)))
             stacks = [small[windows.neighborhood(len(small), place, self.recipe.neighbors)] for place in places]
@@ -121,7 +121,7 @@ def scores(predictors: Sequence[Predictor], stacks: Sequence[NDArray[np.int16]])
     """
     found: list[NDArray[np.float32]] = []
     for start in range(0, len(stacks), BATCH):
-        small = [grid.resize_area(planes, predictors[0].recipe.size) for planes in stacks[start : start + BATCH]]
+        small = [grid.resize_hu(planes, predictors[0].recipe.size) for planes in stacks[start : start + BATCH]]
         mean = np.mean([predictor.of_slices(small) for predictor in predictors], axis=0)
         found.append(mean.max(axis=(1, 2)))
     return np.concatenate(found).astype(np.float64)

@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from ichflow import engines, export, networks, prediction, training
+from ichflow import engines, export, inference, networks, prediction, shards, training, windows
+from ichflow.batches import Batches, SliceStore
 from ichflow.errors import IchflowError
 from ichflow.inference import BATCH, Predictor, mean_probabilities
 from ichflow.recipes import Recipe
 from ichflow.shards import ShardInfo
-from test_training import TINY
+from test_training import TINY, blob_shard
 
 SIZE = 16
 RECIPE = dataclasses.replace(TINY, size=SIZE, filters=2, levels=2, neighbors=1)
@@ -57,6 +58,22 @@ def test_an_engine_refuses_what_is_no_model(engine, tmp_path):
     for name in ("model.onnx", "absent.onnx"):
         with pytest.raises(IchflowError, match=rf"{name}: no readable ONNX model"):
             engine(tmp_path / name, 1)
+
+
+def test_a_network_predicts_from_what_it_was_trained_on(model, tmp_path, monkeypatch):
+    """To the last digit, also where slices are larger than the network's."""
+    shard = blob_shard("049", bleeding=True, size=40)
+    shards.write(tmp_path / "049.parquet", shard)
+    store = SliceStore([tmp_path / "049.parquet"], SIZE, tmp_path)
+    trained_on = next(Batches(store, dataclasses.replace(RECIPE, batch_size=BATCH), training=False).stream())[0]
+    predictor, seen = Predictor(model, 1), list[np.ndarray]()
+    engine = predictor._engine
+    monkeypatch.setattr(predictor, "_engine", lambda images: seen.append(images) or engine(images))
+    found = predictor.probabilities(shard.hu)
+    np.testing.assert_array_equal(seen[0], trained_on)
+    stacks = [shard.hu[windows.neighborhood(len(shard.hu), place, RECIPE.neighbors)] for place in range(len(shard.hu))]
+    np.testing.assert_array_equal(inference.scores([predictor], stacks), found.max(axis=(1, 2)))
+    np.testing.assert_array_equal(seen[1], trained_on)
 
 
 @pytest.mark.parametrize("slices", [1, 2, BATCH, BATCH + 1, 1000])
