@@ -437,7 +437,7 @@ def test_training_learns_and_tells_what_it_did(trained):
     assert facts["recipe"] == TINY.as_dict()
     assert facts["images_a_second"] > 0
     (machine,) = facts["machines"]
-    assert (machine["from_epoch"], machine["threads"]) == (1, 1)
+    assert (machine["from_epoch"], machine["threads"]) == (1, 2)
     assert machine["precision"] in ("float32", "mixed_bfloat16")
     assert machine["cores"] >= 1
     assert set(facts["sources"]) == {f"{number:03d}" for number in range(49, 58)}
