@@ -19,7 +19,8 @@ def prepare(threads: int) -> int:
         How many there are of them.
     """
     cores = min(threads, os.cpu_count() or 1)
-    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_NUM_INTRAOP_THREADS": str(cores), "NPROC": str(cores)}  # of JAX
+    # NPROC is what XLA reads, and so JAX
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_NUM_INTRAOP_THREADS": str(cores), "NPROC": str(cores)}
     # Each would take most of a GPU's memory for itself, and the next training on the same GPU would find none
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

@@ -10,6 +10,9 @@ from typing import Any
 import keras
 
 FLOAT32, BFLOAT16, AUTO = "float32", "mixed_bfloat16", "auto"
+ROUNDING = ("processor", "accelerators", "precision", "threads")
+"""Of what :func:`describe` returns, what decides how sums are rounded."""
+
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86-64 and of 64-bit Arm
 _AMPERE = 8.0  # the first compute capability with bfloat16
 
@@ -71,7 +74,7 @@ def spread(count: int) -> Generator[None]:
 
 
 def describe(precision: str, threads: int) -> dict[str, Any]:
-    """Return what a reader needs to judge a duration, and what decides the rounding of sums.
+    """Return what a reader needs to judge a duration, and :data:`ROUNDING`.
 
     Parameters
     ----------
