@@ -110,13 +110,21 @@ def _apply(keras: Any, layer: Layer, recipe: Recipe, precision: str, seed: int, 
             layer.channels, size, padding="same", kernel_initializer=start, **{"dtype": precision} | keys
         )
 
+    def normalized(x: Any) -> Any:
+        if recipe.normalization != BATCH:
+            return x
+        return _batch_normalization(keras, fused)(momentum=0.9, dtype=precision)(x)
+
+    def shortcut(x: Any) -> Any:
+        """Bring what is added to the same number of channels; not normalized, it would grow from block to block."""
+        return x if x.shape[-1] == layer.channels else normalized(convolution(1, use_bias=False)(x))
+
     if layer.kind == CONVOLUTION and recipe.normalization == BATCH:
         convolve, activate = convolution(3, use_bias=False), made.Activation("relu", dtype=precision)
-        normalize = _batch_normalization(keras, fused)(momentum=0.9, dtype=precision)
-        return lambda x: activate(normalize(convolve(x)))
+        return lambda x: activate(normalized(convolve(x)))
     if layer.kind == ADD:
         add = made.Add(dtype=precision)
-        return lambda pair: add([_widened(pair[0], layer.channels, convolution), pair[1]])
+        return lambda pair: add([shortcut(pair[0]), pair[1]])
     makers: dict[str, Any] = {
         CONVOLUTION: lambda: convolution(3, activation="relu"),
         DROPOUT: lambda: made.Dropout(recipe.dropout, seed=seed, dtype=precision),
@@ -136,11 +144,6 @@ def _batch_normalization(keras: Any, fused: bool) -> Any:
     from ichflow.normalization import FusedBatchNormalization
 
     return FusedBatchNormalization
-
-
-def _widened(x: Any, channels: int, convolution: Any) -> Any:
-    """Bring what is added to the same number of channels."""
-    return x if x.shape[-1] == channels else convolution(1, use_bias=False)(x)
 
 
 def _output_bias(keras: Any, recipe: Recipe) -> Any:

@@ -139,6 +139,16 @@ def test_a_residual_network_adds_what_comes_in_to_what_comes_out():
     assert len([layer for layer in model.layers if isinstance(layer, keras.layers.Add)]) == 3
 
 
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_network_starts_by_its_bias_and_nowhere_sure(residual):
+    """What shortcuts add would otherwise grow from block to block, to where the sigmoid learns nothing."""
+    model = networks.build(dataclasses.replace(RECIPES["unet-small"], residual=residual))
+    image = np.random.default_rng(0).random((4, 128, 128, 3), np.float32)
+    probability = np.asarray(model(image, training=True))
+    assert np.median(probability) < 0.3
+    assert (probability > 0.99).mean() < 0.001
+
+
 def test_half_the_bits_give_nearly_the_same_probabilities():
     """Weights and what comes out are float32 either way."""
     whole, half = (networks.build(TINY, precision) for precision in ("float32", "mixed_bfloat16"))
