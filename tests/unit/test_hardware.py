@@ -34,7 +34,9 @@ def test_the_flags_of_an_arm_processor_are_found_too(monkeypatch):
 
 
 def test_the_machine_is_described():
-    found = hardware.describe()
+    found = hardware.describe("float32", 3)
+    assert (found["precision"], found["threads"]) == ("float32", 3)
+    assert set(hardware.ROUNDING) < set(found)
     assert found["processor"]
     assert 1 <= found["cores"] <= os.cpu_count()
     assert found["memory_gb"] > 0.5
