@@ -144,15 +144,19 @@ def test_trainings_that_save_and_end_at_the_same_moments_do_not_disturb_each_oth
         list(pool.map(save_and_end, range(4)))
 
 
-@pytest.mark.parametrize("keep", [0, 10, 200, -50])
-def test_a_state_that_was_cut_off_is_set_aside(state, keep):
-    state.save(FACTS, ARRAYS)
-    state.path.write_bytes(state.path.read_bytes()[:keep])
+def assert_set_aside(state, damaged):
+    state.path.write_bytes(damaged)
     told = list[str]()
     assert state.load(told.append) is None
     assert "it is damaged" in told[0]
-    assert state.path.with_name("state-damaged.npz").is_file()
+    assert state.path.with_name("state-damaged.npz").read_bytes() == damaged
     assert not state.path.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200, -50])
+def test_a_state_that_was_cut_off_is_set_aside(state, keep):
+    state.save(FACTS, ARRAYS)
+    assert_set_aside(state, state.path.read_bytes()[:keep])
 
 
 def test_a_wrong_byte_in_a_state_is_noticed(state):
@@ -160,10 +164,7 @@ def test_a_wrong_byte_in_a_state_is_noticed(state):
     content = bytearray(state.path.read_bytes())
     place = content.index(np.float64(4.0).tobytes())
     content[place + 6] ^= 1
-    state.path.write_bytes(content)
-    told = list[str]()
-    assert state.load(told.append) is None
-    assert "it is damaged" in told[0]
+    assert_set_aside(state, content)
 
 
 def test_a_wrong_bit_in_a_header_of_a_state_is_noticed(state):
@@ -171,10 +172,7 @@ def test_a_wrong_bit_in_a_header_of_a_state_is_noticed(state):
     state.save(FACTS, ARRAYS)
     content = bytearray(state.path.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
-    state.path.write_bytes(content)
-    told = list[str]()
-    assert state.load(told.append) is None
-    assert "it is damaged" in told[0]
+    assert_set_aside(state, content)
 
 
 def test_what_a_kill_left_of_a_state_is_removed_and_nothing_else(state):
