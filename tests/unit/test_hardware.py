@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from ichflow import hardware
+from ichflow import backends, hardware
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,12 @@ def test_the_machine_is_described():
     assert 1 <= found["cores"] <= os.cpu_count()
     assert found["memory_gb"] > 0.5
     assert isinstance(found["accelerators"], list)
+
+
+def test_a_job_keeps_to_its_cores_and_leaves_room_on_a_gpu_unless_told_otherwise(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"XLA_PYTHON_CLIENT_PREALLOCATE": "true"})
+    assert backends.prepare(1) == 1
+    assert (os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["NPROC"]) == ("1", "1")
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
+    assert backends.prepare(10**6) == os.cpu_count()
