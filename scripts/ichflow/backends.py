@@ -1,6 +1,7 @@
 """The environment of TensorFlow and JAX, which each reads once, when it is imported."""
 
 import os
+import platform
 
 
 def prepare(threads: int) -> int:
@@ -21,6 +22,9 @@ def prepare(threads: int) -> int:
     cores = min(threads, os.cpu_count() or 1)
     # NPROC is what XLA reads, and so JAX
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_NUM_INTRAOP_THREADS": str(cores), "NPROC": str(cores)}
+    # TensorFlow has oneDNN's convolutions in, and uses them by itself only on processors made for neural networks
+    if platform.machine() == "x86_64":
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # Each would take most of a GPU's memory for itself, and the next training on the same GPU would find none
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

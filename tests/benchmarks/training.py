@@ -22,7 +22,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(os.cpu_count()))
 
 CORES = os.cpu_count() or 1
-LOOPS = {"plain": "model.fit on arrays, float32", "ichflow": "this loop, with augmentation"}
+PLAIN = "plain"  # in the environment that TensorFlow makes for itself
+LOOPS = {PLAIN: "model.fit on arrays, float32", "ichflow": "this loop, with augmentation"}
 FEWEST_SLICES = 31  # of a phantom patient
 MATRIX = 8192  # rows and columns of the products that measure the peak; fewer on a CPU
 
@@ -89,10 +90,10 @@ def loop(kind, folder, name, steps, epochs, changes):
 
     recipe = recipe_of(name, **changes)
     paths = sorted((Path(folder) / "shards").iterdir())
-    if kind != "plain":
+    if kind != PLAIN:
         training.make_repeatable(1)
-    precision = "float32" if kind == "plain" else hardware.precision(recipe.precision)
-    if kind == "plain":
+    precision = "float32" if kind == PLAIN else hardware.precision(recipe.precision)
+    if kind == PLAIN:
         model = networks.build(recipe)
         model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     else:
@@ -104,8 +105,8 @@ def loop(kind, folder, name, steps, epochs, changes):
             store.positive[: steps * recipe.batch_size],
             store.owner[: steps * recipe.batch_size],
         )
-        batches = Batches(store, recipe, training=kind != "plain", workers=CORES)
-        if kind == "plain":
+        batches = Batches(store, recipe, training=kind != PLAIN, workers=CORES)
+        if kind == PLAIN:
             images, masks = (np.concatenate(part) for part in zip(*(batches[i] for i in range(steps)), strict=True))
             model.fit(images, masks, batch_size=recipe.batch_size, epochs=epochs, verbose=0, callbacks=[timer])
             waiting = None
@@ -255,6 +256,10 @@ def main():
     given = parser.parse_args()
     if given.one:
         measure, *arguments = json.loads(given.one)
+        if PLAIN not in arguments:
+            from ichflow import backends
+
+            backends.prepare(CORES)
         print(json.dumps(MEASURES[measure](*arguments)))
         return
     with tempfile.TemporaryDirectory() as name:

@@ -1,6 +1,7 @@
 """What a training runs on."""
 
 import os
+import platform
 
 import pytest
 from ichflow import backends, hardware
@@ -45,8 +46,10 @@ def test_the_machine_is_described():
 
 def test_a_job_keeps_to_its_cores_and_leaves_room_on_a_gpu_unless_told_otherwise(monkeypatch):
     monkeypatch.setattr(os, "environ", {"XLA_PYTHON_CLIENT_PREALLOCATE": "true"})
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     assert backends.prepare(1) == 1
     assert (os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["NPROC"]) == ("1", "1")
     assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
     assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
     assert backends.prepare(10**6) == os.cpu_count()
