@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ichflow import windows
 from ichflow.recipes import Recipe
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # no look-up over the network at import
@@ -21,6 +20,9 @@ import albumentations as albu
 cv2.setNumThreads(1)  # batches are made by several threads as it is
 
 AIR_HU = -1000.0
+UNSHADED = 1.0, 0.0
+"""Gain and offset of windows that are left as they are."""
+
 _LARGEST = 4.4  # of as many normal numbers as 256 × 256 pixels have shifts; Albumentations divides by it
 Floats = NDArray[np.float32]
 
@@ -54,26 +56,23 @@ class Elastic(albu.ElasticTransform):
 
 
 class Shade(albu.RandomBrightnessContrast):
-    """Albumentations' brightness and contrast, in the place of the image."""
+    """Albumentations' brightness and contrast, drawn here and done by the network that has the windows."""
 
     def apply(self, img: Floats, alpha: float, beta: float, **params: Any) -> Floats:
-        """Change (row, column, channel)."""
-        img *= np.float32(alpha)
-        img += np.float32(beta)
-        return img
+        """Return gain and offset, float32 (1, 2), instead of those of no change."""
+        return np.array([[alpha, beta]], np.float32)
 
 
 class Augmenter:
     """The augmentation of a recipe: flip, rotation with scale and shift, elastic, brightness and contrast.
 
-    What moves pixels is done to Hounsfield units, before the windows: that is less to move, and a pixel between bone
-    and brain becomes what a scanner would make of it.
+    What moves pixels is done to Hounsfield units, before the windows: that is less to move, here and to a GPU, and a
+    pixel between bone and brain becomes what a scanner would make of it.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         """Take the probabilities of a recipe; a probability of 0 leaves a change out."""
         size = recipe.size
-        self._windows = recipe.windows
         self._move = albu.Compose(
             [
                 albu.HorizontalFlip(p=recipe.flip),
@@ -88,25 +87,29 @@ class Augmenter:
         )
 
     def __call__(
-        self, planes: NDArray[Any], mask: NDArray[np.uint8], seed: int, out: Floats | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Change one slice and window it.
+        self, planes: NDArray[np.int16], mask: NDArray[np.uint8], seed: int, out: NDArray[np.int16] | None = None
+    ) -> tuple[NDArray[np.int16], Floats, NDArray[np.uint8]]:
+        """Change one slice.
 
         Parameters
         ----------
         planes
-            Hounsfield units (slice, row, column): the slice with its neighbors.
+            Hounsfield units, int16 (slice, row, column): the slice with its neighbors.
         mask
             uint8 (row, column).
         seed
             Equal seeds give equal changes.
         out
-            Where to put the image, if it has a place already.
+            Where to put the Hounsfield units, if they have a place already.
 
         Returns
         -------
-        tuple
-            What the network sees, float32 (row, column, channel) in 0…1, and the mask; both were moved alike.
+        hu
+            Hounsfield units, int16 (row, column, slice): whole ones, as prediction sees.
+        shade
+            Gain and offset of what windows make of them, float32 (2,), see :mod:`ichflow.windowing`.
+        mask
+            Moved as they were.
         """
         # One sequence for all changes: Albumentations' own seeding gives each the same numbers, and what comes half of
         # the time would come with all else that does, and never alone
@@ -116,6 +119,7 @@ class Augmenter:
         # What comes in from beyond the edges is 0, which has to be air
         above_air = np.subtract(np.moveaxis(planes, 0, -1), np.float32(AIR_HU), dtype=np.float32, order="C")
         moved: dict[str, Any] = self._move(image=above_air, mask=mask)
-        hu = [np.add(plane, np.float32(AIR_HU)) for plane in cv2.split(moved["image"])]
-        image = self._shade(image=windows.network_input(hu, self._windows, out))["image"]
-        return np.clip(image, 0.0, 1.0, out=image), moved["mask"]
+        shade = self._shade(image=np.array([UNSHADED], np.float32))["image"][0]
+        above_air = np.rint(moved["image"], out=moved["image"])
+        hu = np.add(above_air, np.float32(AIR_HU), out=out, casting="unsafe")
+        return hu.astype(np.int16, copy=False), shade, moved["mask"]

@@ -1,101 +1,25 @@
-"""Shards to batches, on the fly: slices lie in scratch files on disk, never all in memory."""
+"""Batches for Keras, made on the fly: which slices each one has, and their way to the backend."""
 
 import math
-import os
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from queue import SimpleQueue
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ichflow import grid, shards, windows
-from ichflow.augment import Augmenter
+from ichflow import makers
 from ichflow.errors import IchflowError
+from ichflow.makers import Maker, MakerProcess
 from ichflow.recipes import Recipe
+from ichflow.slices import SliceStore
 
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-
-class SliceStore:
-    """Slices of some patients at a recipe's size, in scratch files that have no name.
-
-    They are read one by one and not mapped, so that the memory of a training does not grow with its patients.
-
-    Parameters
-    ----------
-    paths
-        Shards, of which one at a time is in memory; those without rows add nothing.
-    size
-        Rows and columns to bring the slices to.
-    scratch
-        An existing folder on a disk with room for them.
-
-    Attributes
-    ----------
-    positive
-        bool (slice,), whether the slice has a hemorrhage.
-    owner
-        int64 (slice,), which shard the slice is from.
-    sources
-        Patient to SHA-256 of the files that the shard was made from, by role.
-
-    Raises
-    ------
-    IchflowError
-        There is no room in the scratch folder.
-    """
-
-    def __init__(self, paths: Sequence[str | Path], size: int, scratch: str | Path) -> None:
-        self._size = size
-        # Without a name, so that a kill leaves no patient's slices behind
-        self._hu, self._mask = (TemporaryFile(dir=scratch) for _ in range(2))  # noqa: SIM115
-        positive: list[NDArray[np.bool_]] = []
-        self.sources: dict[str, dict[str, str]] = {}
-        for path in paths:
-            shard = shards.read(path)
-            self.sources[shard.info.patient] = shard.info.sources
-            try:
-                self._hu.write(grid.resize_hu(shard.hu, size).tobytes())
-                self._mask.write(grid.shrink_labels(shard.mask, size).tobytes())
-                self._hu.flush()
-                self._mask.flush()
-            except OSError as error:
-                raise IchflowError(
-                    f"{scratch}: the decoded slices of {len(paths)} patients cannot be kept there for the training "
-                    f"({error.strerror}); make room, or set TMPDIR to a folder with more"
-                ) from None
-            positive.append(shard.has_hemorrhage)
-        self.positive = np.concatenate([np.empty(0, np.bool_), *positive])
-        self.owner = np.repeat(np.arange(len(positive)), [len(part) for part in positive])
-
-    def close(self) -> None:
-        """Give the room on the disk back."""
-        self._hu.close()
-        self._mask.close()
-
-    def planes(self, position: int, neighbors: int) -> NDArray[np.int16]:
-        """Return Hounsfield units of a slice with its neighbors of the same patient, int16 (slice, size, size)."""
-        first, end = (int(edge) for edge in np.searchsorted(self.owner, self.owner[position] + np.array([0, 1])))
-        wanted = first + windows.neighborhood(end - first, position - first, neighbors)
-        return self._read(self._hu, np.int16, wanted[0], wanted[-1] + 1)[wanted - wanted[0]]
-
-    def mask(self, position: int) -> NDArray[np.uint8]:
-        """Return the mask of a slice, uint8 (size, size), 1 where there is hemorrhage of any kind."""
-        labels = self._read(self._mask, np.uint8, position, position + 1)[0]
-        return (labels > 0).astype(np.uint8)
-
-    def _read(self, file: IO[bytes], dtype: Any, first: int, end: int) -> NDArray[Any]:
-        plane = self._size**2 * np.dtype(dtype).itemsize
-        content = os.pread(file.fileno(), int(end - first) * plane, int(first) * plane)
-        return np.frombuffer(content, dtype).reshape(-1, self._size, self._size)
+Batch = tuple[tuple[NDArray[np.int16], NDArray[np.float32]], NDArray[np.uint8]]
 
 
 def epoch_order(store: SliceStore, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
@@ -148,7 +72,7 @@ def _repeated(indices: NDArray[np.int64], count: int, random: np.random.Generato
 
 
 class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
-    """Batches for Keras: images float32 (batch, size, size, channels) in 0…1, masks float32 (batch, size, size, 1).
+    """Batches for Keras: what a network with windows takes, and masks, see :data:`ichflow.makers.Arrays`.
 
     Threads make the next batches ahead; Keras's own would mix leftovers of one epoch into the next. Each sample's
     changes are seeded by epoch and place, so that a run repeats whatever the number of workers.
@@ -159,12 +83,21 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         Where the slices lie.
     ready
         When each batch of the epoch was handed over, by :func:`time.monotonic`.
+    failure
+        Why no more batches can be made, as TensorFlow tells only that some Python failed.
     """
 
     def __init__(
-        self, store: SliceStore, recipe: Recipe, *, training: bool, workers: int = 1, devices: int = 1
+        self,
+        store: SliceStore,
+        recipe: Recipe,
+        *,
+        training: bool,
+        workers: int = 1,
+        devices: int = 1,
+        processes: bool = False,
     ) -> None:
-        """Take a store; only training shuffles, balances and augments.
+        """Take a store; only training shuffles, balances and augments, and can do so in ``processes`` of its own.
 
         Where several ``devices`` share a batch, slices of the beginning follow the last one until their number is a
         multiple of the devices, so that the last batch leaves none of them without.
@@ -172,9 +105,12 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         super().__init__()
         self._devices = devices
         self.store = store
+        self.failure: IchflowError | None = None
         self._recipe = recipe
         self._training = training
-        self._local = threading.local()  # an Albumentations pipeline holds its own random state
+        self._makers: SimpleQueue[Maker | MakerProcess] = SimpleQueue()
+        for _ in range(workers):
+            self._makers.put(MakerProcess(store, recipe) if processes else Maker(store, recipe, training=training))
         self._ahead = 2 * workers
         self._pool = ThreadPoolExecutor(workers)
         self.begin_at(0)
@@ -198,13 +134,20 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         ahead = deque(islice(made, self._ahead))
         try:
             for index in wanted:
-                batch = ahead.popleft().result()
+                batch = self._made(ahead.popleft())
                 ahead.extend(islice(made, 1))
                 ready[index] = time.monotonic()
                 yield batch
         finally:
             for future in ahead:
                 future.cancel()
+
+    def _made(self, future: Future[Batch]) -> Batch:
+        try:
+            return future.result()
+        except IchflowError as error:
+            self.failure = error
+            raise
 
     def begin_at(self, epoch: int) -> None:
         """Choose the slices of an epoch, counted from 0; without this call the last epoch comes again."""
@@ -222,17 +165,18 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
             return self
         import tensorflow as tf
 
-        shape = (None, self._recipe.size, self._recipe.size)
-        kinds = tuple(tf.TensorSpec((*shape, last), tf.float32) for last in (self._recipe.channels, 1))
-        made = tf.data.Dataset.from_generator(self.stream, output_signature=kinds)
+        hu, shade, mask = (tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in makers.room(self._recipe, 1))
+        made = tf.data.Dataset.from_generator(self.stream, output_signature=((hu, shade), mask))
         options = tf.data.Options()
         options.autotune.enabled = False
         counted = made.apply(tf.data.experimental.assert_cardinality(len(self)))
         return counted.prefetch(2).with_options(options)
 
     def close(self) -> None:
-        """End the threads, and give the room on the disk back."""
+        """End threads and processes, and give the room on the disk back."""
         self._pool.shutdown(cancel_futures=True)
+        while not self._makers.empty():
+            self._makers.get().close()
         self.store.close()
 
     def _new_order(self) -> NDArray[np.int64]:
@@ -243,24 +187,10 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         return np.resize(order, math.ceil(len(order) / self._devices) * self._devices)
 
     def _batch(self, order: NDArray[np.int64], epoch: int, index: int) -> Batch:
-        first, size = index * self._recipe.batch_size, self._recipe.size
-        places = range(first, min(first + self._recipe.batch_size, len(order)))
-        images = np.empty((len(places), size, size, self._recipe.channels), np.float32)
-        masks = np.empty((len(places), size, size, 1), np.float32)
-        for image, mask, place in zip(images, masks, places, strict=True):
-            mask[..., 0] = self._sample(int(order[place]), epoch, place, image)
-        return images, masks
-
-    def _sample(self, position: int, epoch: int, place: int, image: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Fill in an image and return its mask."""
-        planes, mask = self.store.planes(position, self._recipe.neighbors), self.store.mask(position)
-        if not self._training:
-            windows.network_input(planes, self._recipe.windows, image)
-            return mask
-        seed = np.random.SeedSequence([self._recipe.seed, epoch, place]).generate_state(1)[0]
-        return self._augmenter()(planes, mask, int(seed), image)[1]
-
-    def _augmenter(self) -> Any:
-        if not hasattr(self._local, "augmenter"):
-            self._local.augmenter = Augmenter(self._recipe)
-        return self._local.augmenter
+        first = index * self._recipe.batch_size
+        maker = self._makers.get()
+        try:
+            hu, shade, mask = maker.make(order[first : first + self._recipe.batch_size].tolist(), epoch, first)
+        finally:
+            self._makers.put(maker)
+        return (hu, shade), mask

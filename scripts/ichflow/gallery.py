@@ -75,10 +75,11 @@ def augmented(view: SliceView, recipe: Recipe, count: int = 7) -> tuple[SliceVie
     left_half[:, : recipe.size // 2] = 1
     changed: list[SliceView] = []
     for seed in range(count):
-        moved, moved_mask = augmenter(planes, mask, seed)
-        _, moved_half = augmenter(planes, left_half, seed)
+        hu, (gain, offset), moved_mask = augmenter(planes, mask, seed)
+        moved = np.clip(windows.apply_window(hu[..., 0], recipe.windows[0]) * gain + offset, 0.0, 1.0)
+        *_, moved_half = augmenter(planes, left_half, seed)
         mirrored = bool(moved_half[:, recipe.size // 2 :].sum() > moved_half[:, : recipe.size // 2].sum())
-        changed.append(SliceView(view.patient, view.number, moved[:, :, 0], moved_mask, flipped=mirrored))
+        changed.append(SliceView(view.patient, view.number, moved, moved_mask, flipped=mirrored))
     return original, changed
 
 

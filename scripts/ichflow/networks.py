@@ -154,15 +154,15 @@ def _output_bias(keras: Any, recipe: Recipe) -> Any:
     return keras.initializers.Constant(0.0 if recipe.head == STUDY_HEAD else -2.0)
 
 
-def probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def probabilities(model: Any, images: Any) -> NDArray[np.float32]:
     """Predict a batch.
 
     Parameters
     ----------
     model
-        A network of :func:`build`.
+        A network of :func:`build`, or one with windows before it.
     images
-        float32 (batch, size, size, channels).
+        Its input or inputs: of the former, float32 (batch, size, size, channels).
 
     Returns
     -------

@@ -65,9 +65,14 @@ class Recipe:
         return 0.5 if isinstance(self.threshold, str) else self.threshold
 
     @property
+    def planes(self) -> int:
+        """The slices that a network sees at a time: one with its neighbors."""
+        return 2 * self.neighbors + 1
+
+    @property
     def channels(self) -> int:
-        """What the network sees of a slice: each window of it and of its neighbors."""
-        return len(self.windows) * (2 * self.neighbors + 1)
+        """What the network sees of them: each window of each."""
+        return len(self.windows) * self.planes
 
     @classmethod
     def of_file(cls, keys: Mapping[str, Any]) -> "Recipe":

@@ -13,14 +13,16 @@ from typing import Any
 import keras
 
 from ichflow import contracts, hardware, losses, networks
-from ichflow.batches import Batches, SliceStore
+from ichflow.batches import Batches
 from ichflow.clock import Clock
 from ichflow.course import HISTORY, Course
 from ichflow.errors import IchflowError
 from ichflow.files import whole
 from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
+from ichflow.slices import SliceStore
 from ichflow.thresholds import PixelCounts
+from ichflow.windowing import with_windows
 
 log = logging.getLogger(__name__)
 
@@ -118,12 +120,15 @@ def _batches(
     """Make the batches of a part, once it is known that something can be learned from it."""
     store = SliceStore(paths, recipe.size, scratch)
     _check_part(part, store, len(paths))
-    return Batches(store, recipe, training=part == "training", workers=workers, devices=devices)
+    training = part == "training"
+    # A CPU has no core to spare for them
+    processes = training and hardware.has_accelerator()
+    return Batches(store, recipe, training=training, workers=workers, devices=devices, processes=processes)
 
 
 def untrained(recipe: Recipe, precision: str = "float32") -> Any:
-    """Build a network with the optimizer, loss and metrics of a recipe, as fast as this hardware trains it."""
-    model = networks.build(recipe, precision, fused=hardware.wants_fused_normalization())
+    """Build a network with windows, optimizer, loss and metrics of a recipe, as fast as this hardware trains it."""
+    model = with_windows(recipe, networks.build(recipe, precision, fused=hardware.wants_fused_normalization()))
     averaged = bool(recipe.weight_average)
     model.compile(
         optimizer=keras.optimizers.Adam(
@@ -154,24 +159,29 @@ def fit(
         callbacks.append(keras.callbacks.SwapEMAWeights())
     if tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(tensorboard)))
-    model.fit(
-        training.feed(),
-        validation_data=validation.feed(),
-        initial_epoch=finished,
-        epochs=recipe.epochs,
-        shuffle=False,  # of whole batches, by a random state of Keras's own; the order of slices is random already
-        verbose=0,
-        callbacks=callbacks,
-    )
+    try:
+        model.fit(
+            training.feed(),
+            validation_data=validation.feed(),
+            initial_epoch=finished,
+            epochs=recipe.epochs,
+            shuffle=False,  # of whole batches, by a random state of Keras's own; the order of slices is random already
+            verbose=0,
+            callbacks=callbacks,
+        )
+    except Exception:
+        if training.failure is None:
+            raise
+        raise training.failure from None
 
 
 def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -> dict[str, Any]:
     """Return the threshold that validation chooses, the one that the recipe uses, and Dice at each threshold."""
-    counts = PixelCounts(patients)
+    counts, seeing = PixelCounts(patients), with_windows(recipe, model)
     owners = iter(validation.store.owner)
     for index in range(len(validation)):
-        images, masks = validation[index]
-        probabilities = networks.probabilities(model, images)
+        seen, masks = validation[index]
+        probabilities = networks.probabilities(seeing, seen)
         # What fills up the last batch has no owner any more; owners come last, so that none is taken for nothing
         for mask, probability, owner in zip(masks, probabilities, owners, strict=False):
             counts.add(int(owner), mask[..., 0], probability)

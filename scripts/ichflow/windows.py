@@ -12,6 +12,20 @@ from ichflow.errors import IchflowError
 WINDOWS: dict[str, tuple[int, int]] = {"brain": (40, 120), "subdural": (80, 200), "bone": (600, 2800)}
 
 
+def ends(window: str) -> tuple[float, float]:
+    """Return the lower end of a named window, and its width, in Hounsfield units.
+
+    Raises
+    ------
+    IchflowError
+        No window has this name.
+    """
+    if window not in WINDOWS:
+        raise IchflowError(f"window '{window}': no such name; expected one of {', '.join(WINDOWS)}")
+    level, width = WINDOWS[window]
+    return level - width / 2, width
+
+
 def apply_window(hu: NDArray[Any], window: str) -> NDArray[np.float32]:
     """Map Hounsfield units to 0…1, clipped at the ends of a named window.
 
@@ -27,11 +41,9 @@ def apply_window(hu: NDArray[Any], window: str) -> NDArray[np.float32]:
     IchflowError
         No window has this name.
     """
-    if window not in WINDOWS:
-        raise IchflowError(f"window '{window}': no such name; expected one of {', '.join(WINDOWS)}")
-    level, width = WINDOWS[window]
-    scaled = np.subtract(hu, np.float32(level - width / 2), dtype=np.float32)
-    scaled /= np.float32(width)
+    low, width = ends(window)
+    scaled = np.subtract(hu, np.float32(low), dtype=np.float32)
+    scaled *= np.float32(1 / width)  # as TensorFlow divides by a constant, so that training sees the same numbers
     return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 
@@ -60,9 +72,7 @@ def neighborhood(count: int, position: int, neighbors: int) -> NDArray[np.int64]
     return np.clip(np.arange(position - neighbors, position + neighbors + 1), 0, count - 1)
 
 
-def network_input(
-    planes: Iterable[NDArray[Any]], windows: Sequence[str], out: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
+def network_input(planes: Iterable[NDArray[Any]], windows: Sequence[str]) -> NDArray[np.float32]:
     """Make what a network sees of a slice: each window of it and of its neighbors.
 
     Parameters
@@ -71,8 +81,6 @@ def network_input(
         Hounsfield units (slice, row, column), see :func:`neighborhood`.
     windows
         Names out of :data:`WINDOWS`.
-    out
-        Where to put what is returned, if it has a place already.
 
     Returns
     -------
@@ -85,7 +93,6 @@ def network_input(
     for plane in planes:
         windowed = {name: apply_window(plane, name) for name in dict.fromkeys(windows)}  # each once, if named thrice
         seen += [windowed[name] for name in windows]
-    shape = (*seen[0].shape, len(seen))
-    made = np.empty(shape, np.float32) if out is None else out
+    made = np.empty((*seen[0].shape, len(seen)), np.float32)
     cv2.merge(seen, made)
     return made

@@ -86,7 +86,8 @@ class Epochs:
 def loop(kind, folder, name, steps, epochs, changes):
     """Train for some epochs of so many steps, and return what it cost."""
     from ichflow import costs, hardware, networks, training
-    from ichflow.batches import Batches, SliceStore
+    from ichflow.batches import Batches
+    from ichflow.slices import SliceStore
 
     recipe = recipe_of(name, **changes)
     paths = sorted((Path(folder) / "shards").iterdir())
@@ -163,28 +164,32 @@ def peak(size):
     return {"tflops": best}
 
 
-def workers(folder, name, count, seconds=3.0):
-    """Return how many images a second so many threads make, without a network, over some whole epochs."""
-    from ichflow.batches import Batches, SliceStore
+def workers(folder, name, count, processes, seconds=3.0):
+    """Return how many images a second so many threads or processes make, and how many of them Keras gets."""
+    from ichflow.batches import Batches
+    from ichflow.slices import SliceStore
 
     recipe = recipe_of(name)
     with tempfile.TemporaryDirectory() as scratch:
         store = SliceStore(sorted((Path(folder) / "shards").iterdir()), recipe.size, scratch)
-        batches = Batches(store, recipe, training=True, workers=count)
-        _make_all(batches, 0)  # each thread's first sample takes longer
-        began, epoch = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
-            epoch += 1
-            _make_all(batches, epoch)
-        rate = epoch * len(batches) * recipe.batch_size / (time.perf_counter() - began)
+        batches = Batches(store, recipe, training=True, workers=count, processes=processes)
+        rates = {}
+        for way, take in (("made", batches.stream), ("fed", batches.feed)):
+            _take_all(batches, take, 0)  # each worker's first sample takes longer
+            began, epoch = time.perf_counter(), 0
+            while time.perf_counter() - began < seconds:
+                epoch += 1
+                _take_all(batches, take, epoch)
+            rates[way] = epoch * len(batches) * recipe.batch_size / (time.perf_counter() - began)
         batches.close()
-    return {"images_a_second": rate}
+    return rates
 
 
-def _make_all(batches, epoch):
+def _take_all(batches, take, epoch):
     batches.begin_at(epoch)
-    for index in range(len(batches)):
-        batches[index]
+    given = take()
+    for index, _ in zip(range(len(batches)), given, strict=True):
+        del index
 
 
 def memory(folder, patients):
@@ -269,11 +274,17 @@ def main():
         make_shards(Path(name), max(images // FEWEST_SLICES + 1, 6), given.size)
         if "loop" in given.parts:
             compare_loops(name, cases, given.precision, given.turns)
-        for recipe in ("unet-small", "unet-25d") if "workers" in given.parts else ():
+        for recipe in ("unet-small", "unet-2d", "unet-25d") if "workers" in given.parts else ():
             for count in sorted({1, 2, 4, 8, CORES}):
-                if count <= CORES:
-                    rate = measured("workers", name, recipe, count)["images_a_second"]
-                    print(f"{recipe}: {count} threads make {rate:.0f} images/s")
+                for processes in (False, True) if count <= CORES else ():
+                    rate, who = (
+                        measured("workers", name, recipe, count, processes),
+                        "processes" if processes else "threads",
+                    )
+                    print(
+                        f"{recipe}: {count} {who} make {rate['made']:.0f} images/s, Keras gets {rate['fed']:.0f}",
+                        flush=True,
+                    )
         for patients in given.patients if "memory" in given.parts else ():
             print(f"{patients} patients: {measured('memory', name, patients)['peak_mb']:.0f} MB at most")
 

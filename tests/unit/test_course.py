@@ -6,10 +6,11 @@ import time
 import numpy as np
 import pytest
 from ichflow import networks, shards, training
-from ichflow.batches import Batches, SliceStore
+from ichflow.batches import Batches
 from ichflow.clock import Clock
 from ichflow.course import Course, learning_rate
 from ichflow.resume import ResumeFile
+from ichflow.slices import SliceStore
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_training import TINY, blob_shard
 

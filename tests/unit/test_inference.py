@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from ichflow import engines, export, inference, networks, prediction, shards, training, windows
-from ichflow.batches import Batches, SliceStore
+from ichflow.batches import Batches
 from ichflow.errors import IchflowError
 from ichflow.inference import BATCH, Predictor, mean_probabilities
 from ichflow.recipes import Recipe
 from ichflow.shards import ShardInfo
+from ichflow.slices import SliceStore
+from ichflow.windowing import Windowing
 from test_training import TINY, blob_shard
 
 SIZE = 16
@@ -65,7 +67,8 @@ def test_a_network_predicts_from_what_it_was_trained_on(model, tmp_path, monkeyp
     shard = blob_shard("049", bleeding=True, size=40)
     shards.write(tmp_path / "049.parquet", shard)
     store = SliceStore([tmp_path / "049.parquet"], SIZE, tmp_path)
-    trained_on = next(Batches(store, dataclasses.replace(RECIPE, batch_size=BATCH), training=False).stream())[0]
+    batches = Batches(store, dataclasses.replace(RECIPE, batch_size=BATCH), training=False)
+    trained_on = Windowing(RECIPE.windows)(*batches[0][0])
     predictor, seen = Predictor(model, 1), list[np.ndarray]()
     engine = predictor._engine
     monkeypatch.setattr(predictor, "_engine", lambda images: seen.append(images) or engine(images))

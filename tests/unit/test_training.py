@@ -13,9 +13,9 @@ import onnx
 import pytest
 import tensorflow as tf
 import yaml
-from ichflow import batches, export, hardware, losses, networks, prediction, settings, shards, training, windows
-from ichflow.augment import Augmenter, Elastic
-from ichflow.batches import Batches, SliceStore
+from ichflow import batches, export, hardware, losses, networks, prediction, settings, shards, slices, training, windows
+from ichflow.augment import AIR_HU, UNSHADED, Augmenter, Elastic
+from ichflow.batches import Batches
 from ichflow.clock import Clock
 from ichflow.dataset import LABELS
 from ichflow.errors import IchflowError
@@ -24,7 +24,9 @@ from ichflow.normalization import FusedBatchNormalization
 from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
 from ichflow.shards import Shard, ShardInfo
+from ichflow.slices import SliceStore
 from ichflow.thresholds import PixelCounts
+from ichflow.windowing import Windowing
 from support import ROOT
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -188,9 +190,23 @@ def test_fused_normalization_is_that_of_keras(precision, tolerance, channels):
 
 
 def test_a_network_is_trained_with_fused_normalization_and_kept_with_that_of_keras(trained):
-    assert any(isinstance(layer, FusedBatchNormalization) for layer in training.untrained(TINY).layers)
+    network = training.untrained(TINY).layers[-1]
+    assert any(isinstance(layer, FusedBatchNormalization) for layer in network.layers)
     assert any(isinstance(layer, keras.layers.BatchNormalization) for layer in trained[0].layers)
     assert not any(isinstance(layer, FusedBatchNormalization) for layer in trained[0].layers)
+
+
+@pytest.mark.parametrize("names", [["brain"], ["brain", "subdural", "bone"], ["brain", "brain", "brain"]])
+@pytest.mark.parametrize("neighbors", [0, 1])
+def test_a_network_with_windows_sees_what_prediction_shows_it(names, neighbors):
+    recipe = dataclasses.replace(TINY, windows=names, neighbors=neighbors)
+    hu = np.random.default_rng(1).integers(-1100, 2100, (4, 32, 32, recipe.planes)).astype(np.int16)
+    expected = np.stack([windows.network_input(np.moveaxis(planes, -1, 0), names) for planes in hu])
+    seen = Windowing(names)(hu, np.tile(np.float32(UNSHADED), (4, 1)))
+    np.testing.assert_array_equal(seen, expected)
+    gain, offset = shade = np.float32([[0.9, 1.0, 1.1, 1.2], [0.0, 0.1, -0.1, 0.05]])
+    shaded = np.clip(expected * gain[:, None, None, None] + offset[:, None, None, None], 0, 1)
+    np.testing.assert_allclose(Windowing(names)(hu, shade.T), shaded, atol=1e-6)
 
 
 def test_xla_is_off_on_a_cpu():
@@ -207,9 +223,10 @@ def test_equal_seeds_give_equal_weights():
 def mean_shift(recipe):
     """Return how many pixels an elastic deformation moves a point on average, seen on ramps of rows and columns."""
     ramps = np.stack(np.mgrid[: recipe.size, : recipe.size]).astype(np.float32) / recipe.size
-    planes = 120 * ramps - 20  # across the brain window
-    augmenter = Augmenter(dataclasses.replace(recipe, windows=["brain"], flip=0.0, affine=0.0))
-    moved = [augmenter(planes, np.zeros(planes.shape[1:], np.uint8), seed)[0] for seed in range(5)]
+    planes = 120 * ramps - 20
+    augmenter = Augmenter(dataclasses.replace(recipe, flip=0.0, affine=0.0))
+    seen = [augmenter(planes, np.zeros(planes.shape[1:], np.uint8), seed)[0] for seed in range(5)]
+    moved = [(hu + 20) / 120 for hu in seen]
     inner = slice(recipe.size // 4, 3 * recipe.size // 4)  # away from the edges
     shifts = [np.hypot(*(np.moveaxis(one, -1, 0) - ramps)[:, inner, inner]) * recipe.size for one in moved]
     return float(np.mean(shifts))
@@ -219,31 +236,32 @@ def mean_shift(recipe):
 def test_augmentation_moves_image_and_mask_alike(affine):
     """A mask drawn from the image's bright disk still covers it after any change."""
     shard = blob_shard("049", bleeding=True)
-    planes = np.where(shard.mask[3:4] > 0, 100, -20).astype(np.int16)  # the ends of the brain window
+    planes = np.where(shard.mask[3:4] > 0, 100, -20).astype(np.int16)
     recipe = dataclasses.replace(TINY, flip=1.0, elastic=1.0, affine=affine, brightness_contrast=0.0)
     augmenter = Augmenter(recipe)
     moved_somewhere = False
     assert mean_shift(recipe) == pytest.approx(recipe.size / 100, rel=0.5)
     for seed in range(10):
-        moved, mask = augmenter(planes, shard.mask[3], seed)
-        overlap = 2 * ((moved[..., 0] > 0.5) & (mask > 0)).sum() / ((moved[..., 0] > 0.5).sum() + (mask > 0).sum())
+        moved, shade, mask = augmenter(planes, shard.mask[3], seed)
+        bright = moved[..., 0] > 40
+        overlap = 2 * (bright & (mask > 0)).sum() / (bright.sum() + (mask > 0).sum())
+        assert tuple(shade) == UNSHADED
         assert overlap > 0.85
         moved_somewhere |= not np.array_equal(mask, shard.mask[3])
-        assert moved.dtype == np.float32
+        assert moved.dtype == np.int16
         assert set(np.unique(mask)) <= {0, 1}
     assert moved_somewhere
 
 
 def test_changes_come_independently_of_each_other():
     """Albumentations' own seeding gave all of them the same numbers: a flip always came with an elastic deformation."""
-    recipe = dataclasses.replace(TINY, windows=["brain"], flip=0.5, affine=0.0, elastic=0.5, brightness_contrast=0.5)
-    ramp = np.tile(np.linspace(-10, 90, 32, dtype=np.float32), (1, 32, 1))  # within the brain window
+    recipe = dataclasses.replace(TINY, flip=0.5, affine=0.0, elastic=0.5, brightness_contrast=0.5)
+    ramp = np.tile(np.linspace(-10, 90, 32, dtype=np.float32), (1, 32, 1))
     augmenter, came = Augmenter(recipe), []
     for seed in range(200):
-        image = augmenter(ramp, np.zeros((32, 32), np.uint8), seed)[0][2:-2, 2:-2, 0]
-        across, down = np.diff(image, axis=1), np.diff(image, axis=0)
-        is_shaded = abs(image.mean() - 0.5) > 0.02 or abs(abs(across.mean()) / (100 / 120 / 31) - 1) > 0.01
-        came.append([across.mean() < 0, np.abs(down).max() > 1e-4, is_shaded])
+        hu, shade, _ = augmenter(ramp, np.zeros((32, 32), np.uint8), seed)
+        across, down = (np.diff(hu[2:-2, 2:-2, 0], axis=axis) for axis in (1, 0))
+        came.append([across.mean() < 0, np.abs(down).max() > 0.01, tuple(shade) != UNSHADED])
     np.testing.assert_allclose(np.mean(came, axis=0), 0.5, atol=0.15)
     together = np.corrcoef(np.transpose(came))
     assert np.abs(together[~np.eye(3, dtype=bool)]).max() < 0.25
@@ -269,9 +287,9 @@ def test_elastic_shifts_are_as_strong_and_as_smooth_as_those_of_albumentations(s
 
 def test_what_is_written_into_a_place_is_what_is_returned(paths, tmp_path):
     store = SliceStore(paths, 32, tmp_path)
-    planes, mask, place = store.planes(11, 1), store.mask(11), np.full((32, 32, 9), np.nan, np.float32)
-    expected, _ = Augmenter(TINY)(planes, mask, 5)
-    returned, _ = Augmenter(TINY)(planes, mask, 5, place)
+    planes, mask, place = store.planes(11, 1), store.mask(11), np.zeros((32, 32, 3), np.int16)
+    expected, *_ = Augmenter(TINY)(planes, mask, 5)
+    returned, *_ = Augmenter(TINY)(planes, mask, 5, place)
     assert np.shares_memory(returned, place)
     np.testing.assert_array_equal(place, expected)
     np.testing.assert_array_equal(planes, store.planes(11, 1))  # what was given is left as it was
@@ -279,11 +297,10 @@ def test_what_is_written_into_a_place_is_what_is_returned(paths, tmp_path):
 
 
 def test_what_comes_in_from_beyond_the_edges_is_air_in_all_planes():
-    recipe = dataclasses.replace(TINY, windows=["brain"], flip=0.0, elastic=0.0, affine=1.0, brightness_contrast=0.0)
-    augmenter = Augmenter(recipe)
+    augmenter = Augmenter(dataclasses.replace(TINY, flip=0.0, elastic=0.0, affine=1.0))
     bright = np.full((3, 32, 32), 100, np.int16)
     least = [augmenter(bright, np.zeros((32, 32), np.uint8), seed)[0].min(axis=(0, 1)) for seed in range(10)]
-    assert (np.min(least, axis=0) == 0).all()
+    assert (np.min(least, axis=0) == AIR_HU).all()
 
 
 def test_the_store_holds_all_slices_and_skips_who_was_set_aside(paths, tmp_path):
@@ -300,28 +317,38 @@ def test_the_store_holds_all_slices_and_skips_who_was_set_aside(paths, tmp_path)
 
 def test_a_full_scratch_disk_is_told_with_its_folder(paths, tmp_path, monkeypatch):
     """A real one: /dev/full takes nothing."""
-    monkeypatch.setattr(batches, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))  # noqa: SIM115
+    monkeypatch.setattr(slices, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))  # noqa: SIM115
     with pytest.raises(IchflowError, match=rf"{tmp_path}: the decoded slices of 9 patients .*No space left on device"):
         SliceStore(paths, 32, tmp_path)
+
+
+def assert_equal_batches(one, two):
+    (*seen, mask), (*expected, marked) = ((*inputs, target) for inputs, target in (one, two))
+    for first, second in zip([*seen, mask], [*expected, marked], strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_batches_repeat_by_seed_and_change_by_epoch(paths, tmp_path):
     store = SliceStore(paths, 32, tmp_path)
     one, two = (Batches(store, TINY, training=True) for _ in range(2))
-    np.testing.assert_array_equal(one[3][0], two[3][0])
+    assert_equal_batches(one[3], two[3])
     one.begin_at(1)
-    assert not np.array_equal(one[3][0], two[3][0])
+    for first, second in zip(one[3][0], two[3][0], strict=True):
+        assert not np.array_equal(first, second)
     two.begin_at(1)
     for index in reversed(range(len(two))):  # whatever the order in which workers ask
-        np.testing.assert_array_equal(one[index][0], two[index][0])
+        assert_equal_batches(one[index], two[index])
 
 
 def test_neighbors_are_those_of_the_same_patient_and_end_with_it(paths, tmp_path):
     """And they are changed as the slice itself is."""
     store = SliceStore(paths, 32, tmp_path)
-    given = Batches(store, dataclasses.replace(TINY, windows=["brain"]), training=False)
-    seen = np.concatenate([given[index][0] for index in range(len(given))])
-    own = windows.apply_window(np.concatenate([store.planes(place, 0) for place in range(64)]), "brain")
+    given = Batches(store, TINY, training=False)
+    seen, shades = (
+        np.concatenate(part) for part in zip(*(given[index][0] for index in range(len(given))), strict=True)
+    )
+    own = np.concatenate([store.planes(place, 0) for place in range(64)])
+    assert (shades == UNSHADED).all()
     np.testing.assert_array_equal(seen[..., 1], own)
     np.testing.assert_array_equal(seen[5, ..., 0], own[4])
     np.testing.assert_array_equal(seen[5, ..., 2], own[6])
@@ -334,26 +361,26 @@ def test_neighbors_are_changed_as_the_slice_itself(paths, tmp_path):
     shard = shards.read(paths[1])
     alike = dataclasses.replace(shard, hu=np.repeat(shard.hu[3:4], len(shard.hu), axis=0))
     shards.write(tmp_path / "alike.parquet", alike)
-    images, _ = Batches(SliceStore([tmp_path / "alike.parquet"], 32, tmp_path), TINY, training=True)[0]
-    for shift in (3, 6):
-        np.testing.assert_allclose(images[..., :3], images[..., shift : shift + 3], atol=1e-6)
+    (hu, _), _ = Batches(SliceStore([tmp_path / "alike.parquet"], 32, tmp_path), TINY, training=True)[0]
+    for neighbor in (1, 2):
+        np.testing.assert_array_equal(hu[..., 0], hu[..., neighbor])
 
 
 def test_the_last_validation_batch_is_filled_up_from_the_beginning(paths, tmp_path):
     store = SliceStore(paths, 32, tmp_path)
     given = Batches(store, TINY, training=False, devices=3)
-    sizes = [len(given[index][0]) for index in range(len(given))]
+    sizes = [len(given[index][1]) for index in range(len(given))]
     assert sizes == [10] * 6 + [6]
-    np.testing.assert_array_equal(given[6][0][4:], given[0][0][:2])
+    np.testing.assert_array_equal(given[6][0][0][4:], given[0][0][0][:2])
 
 
 def test_each_batch_has_its_share_of_hemorrhage(paths, tmp_path):
     store = SliceStore(paths, 32, tmp_path)
     given = Batches(store, TINY, training=True)
     for index in range(len(given)):
-        images, masks = given[index]
-        assert images.shape == (10, 32, 32, 9)
-        assert 0 <= images.min() <= images.max() <= 1
+        (hu, shade), masks = given[index]
+        assert (hu.shape, shade.shape) == ((10, 32, 32, 3), (10, 2))
+        assert hu.min() >= AIR_HU
         assert (masks.max(axis=(1, 2, 3)) > 0).sum() == 5
     every = batches.epoch_order(store, dataclasses.replace(TINY, positive_share=None), 0)
     assert sorted(every) == list(range(64))
@@ -368,9 +395,8 @@ def test_tensorflow_is_fed_the_same_batches_without_tuning_itself(paths, tmp_pat
     for epoch in range(2):
         given.begin_at(epoch)
         again.begin_at(epoch)
-        for index, (images, masks) in enumerate(fed):
-            np.testing.assert_array_equal(images, again[index][0])
-            np.testing.assert_array_equal(masks, again[index][1])
+        for index, batch in enumerate(fed):
+            assert_equal_batches(batch, again[index])
         assert index == 6
 
 
@@ -479,7 +505,7 @@ def test_a_loss_that_is_no_number_is_an_error(paths, tmp_path):
 
 def test_the_last_good_weights_are_kept_when_the_loss_becomes_no_number(paths, tmp_path, monkeypatch):
     """From the third epoch on every loss is NaN."""
-    state, model_of = state_in(tmp_path), networks.build
+    state, model_of = state_in(tmp_path), training.untrained
 
     def poisoned(*arguments, **keys):
         model = model_of(*arguments, **keys)
@@ -493,7 +519,7 @@ def test_the_last_good_weights_are_kept_when_the_loss_becomes_no_number(paths, t
         model.fit = fit_twice
         return model
 
-    monkeypatch.setattr(training.networks, "build", poisoned)
+    monkeypatch.setattr(training, "untrained", poisoned)
     with pytest.raises(IchflowError, match=r"no number in epoch 3\. The last good weights, of epoch 2"):
         training.train(TINY, paths[:4], paths[4:6], tmp_path, state, workers=1)
     facts, arrays = state.load(print)
