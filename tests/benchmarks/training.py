@@ -88,6 +88,7 @@ def loop(kind, folder, name, steps, epochs, changes):
     from ichflow import costs, hardware, networks, training
     from ichflow.batches import Batches
     from ichflow.slices import SliceStore
+    from ichflow.windowing import Windowing
 
     recipe = recipe_of(name, **changes)
     paths = sorted((Path(folder) / "shards").iterdir())
@@ -108,8 +109,16 @@ def loop(kind, folder, name, steps, epochs, changes):
         )
         batches = Batches(store, recipe, training=kind != PLAIN, workers=CORES)
         if kind == PLAIN:
-            images, masks = (np.concatenate(part) for part in zip(*(batches[i] for i in range(steps)), strict=True))
-            model.fit(images, masks, batch_size=recipe.batch_size, epochs=epochs, verbose=0, callbacks=[timer])
+            inputs, masks = zip(*batches.stream(), strict=True)
+            images = np.concatenate([Windowing(recipe.windows)(*one) for one in inputs])
+            model.fit(
+                images,
+                np.concatenate(masks).astype(np.float32),
+                batch_size=recipe.batch_size,
+                epochs=epochs,
+                verbose=0,
+                callbacks=[timer],
+            )
             waiting = None
         else:
             waiting = _waiting_of(model, batches, recipe, epochs, timer)
