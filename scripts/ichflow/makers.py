@@ -148,6 +148,8 @@ def _serve(memory: int, *files: int) -> None:
     """Make batches in some shared memory, from slices in open files, as often as a line on standard input says so."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the end of the input decides, which comes after all that is asked
         signal.signal(number, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
     about = json.loads(sys.stdin.readline())
     recipe = Recipe(**about["recipe"])
     owner = np.repeat(np.arange(len(about["slices"])), about["slices"])
@@ -156,7 +158,7 @@ def _serve(memory: int, *files: int) -> None:
     arrays = room(recipe, recipe.batch_size, mmap.mmap(memory, 0))
     for line in sys.stdin:
         maker.fill(arrays, *json.loads(line))
-        print(_DONE, end="", flush=True)
+        print(_DONE, end="", file=answers, flush=True)
 
 
 if __name__ == "__main__":
