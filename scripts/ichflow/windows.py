@@ -43,7 +43,7 @@ def apply_window(hu: NDArray[Any], window: str) -> NDArray[np.float32]:
     """
     low, width = ends(window)
     scaled = np.subtract(hu, np.float32(low), dtype=np.float32)
-    scaled *= np.float32(1 / width)  # as TensorFlow divides by a constant, so that training sees the same numbers
+    scaled *= np.float32(1 / width)  # to the last bit what training sees, see ichflow.windowing
     return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 

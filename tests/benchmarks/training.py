@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -196,9 +198,7 @@ def workers(folder, name, count, processes, seconds=3.0):
 
 def _take_all(batches, take, epoch):
     batches.begin_at(epoch)
-    given = take()
-    for index, _ in zip(range(len(batches)), given, strict=True):
-        del index
+    deque(islice(take(), len(batches)), maxlen=0)
 
 
 def memory(folder, patients):
@@ -286,14 +286,9 @@ def main():
         for recipe in ("unet-small", "unet-2d", "unet-25d") if "workers" in given.parts else ():
             for count in sorted({1, 2, 4, 8, CORES}):
                 for processes in (False, True) if count <= CORES else ():
-                    rate, who = (
-                        measured("workers", name, recipe, count, processes),
-                        "processes" if processes else "threads",
-                    )
-                    print(
-                        f"{recipe}: {count} {who} make {rate['made']:.0f} images/s, Keras gets {rate['fed']:.0f}",
-                        flush=True,
-                    )
+                    rate = measured("workers", name, recipe, count, processes)
+                    made_by = f"{count} {'processes' if processes else 'threads'} make {rate['made']:.0f} images/s"
+                    print(f"{recipe}: {made_by}, Keras gets {rate['fed']:.0f}", flush=True)
         for patients in given.patients if "memory" in given.parts else ():
             print(f"{patients} patients: {measured('memory', name, patients)['peak_mb']:.0f} MB at most")
 
