@@ -84,10 +84,7 @@ def measure(model: Any, recipe: Recipe, threshold: float, paths: Sequence[str | 
         small, truth = grid.resize_hu(shard.hu, recipe.size), grid.shrink_labels(shard.mask, recipe.size) > 0
         ml_a_pixel = shard.info.grid.pixel_area_mm2(recipe.size) * shard.info.geometry.spacing_mm[0] / 1000
         true_ml = float(truth.sum() * ml_a_pixel)
-        for position, marked in enumerate(truth):
-            planes = small[windows.neighborhood(len(small), position, recipe.neighbors)]
-            image = windows.network_input(planes, recipe.windows)[None]
-            probability = networks.probabilities(model, image)[0]
+        for position, (marked, probability) in enumerate(zip(truth, _predicted(model, recipe, small), strict=True)):
             found = probability >= threshold
             yield {
                 "patient": shard.info.patient,
@@ -98,6 +95,16 @@ def measure(model: Any, recipe: Recipe, threshold: float, paths: Sequence[str | 
                 "true_ml": true_ml,
                 "score": float(probability.max()),
             }
+
+
+def _predicted(model: Any, recipe: Recipe, hu: NDArray[np.int16]) -> Iterator[NDArray[np.float32]]:
+    """Predict the slices of a patient in turn, in batches as training has them."""
+    for first in range(0, len(hu), recipe.batch_size):
+        positions = range(first, min(first + recipe.batch_size, len(hu)))
+        planes = (hu[windows.neighborhood(len(hu), position, recipe.neighbors)] for position in positions)
+        yield from networks.probabilities(
+            model, np.stack([windows.network_input(each, recipe.windows) for each in planes])
+        )
 
 
 def table(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ichflow import ablation, figures, networks, recipes, shards
+from ichflow import ablation, figures, networks, recipes, shards, windows
 from test_training import TINY, blob_shard
 
 CHANGED = recipes.variants({"loss": ["dice_focal"], "windows": [["brain"], ["brain", "bone"]]})
@@ -89,13 +89,19 @@ def test_patients_are_measured_at_the_size_of_the_network(tmp_path):
     for path, bleeding in zip(paths, (True, False), strict=True):
         shards.write(path, blob_shard(path.stem, bleeding))
     network = networks.build(TINY)
-    rows = list(ablation.measure(network, TINY, 0.1, paths))
+    rows = list(ablation.measure(network, TINY, networks.START, paths))
     assert [row["patient"] for row in rows] == ["049"] * 8 + ["050"] * 8
     shard = shards.read(paths[0])
     assert [row["true_px"] for row in rows[:8]] == [int(plane.sum()) for plane in shard.mask]
     assert rows[0]["true_ml"] == pytest.approx(shard.mask.sum() * 5 / 1000)
     assert all(row["true_positive_px"] <= min(row["true_px"], row["predicted_px"]) for row in rows)
-    assert any(row["predicted_px"] for row in rows)
+    assert any(0 < row["predicted_px"] < 32 * 32 for row in rows)
+    shard_input = [
+        windows.network_input(shard.hu[windows.neighborhood(8, place, TINY.neighbors)], TINY.windows)
+        for place in range(8)
+    ]
+    alone = [networks.probabilities(network, image[None]).max() for image in shard_input]
+    assert [row["score"] for row in rows[:8]] == pytest.approx(alone, rel=1e-4)
     everything = list(ablation.measure(network, TINY, 0.0, paths[:1]))
     assert {row["predicted_px"] for row in everything} == {32 * 32}
 
