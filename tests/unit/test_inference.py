@@ -43,8 +43,8 @@ def test_both_engines_give_the_same(model):
     images = np.random.default_rng(0).random((3, SIZE, SIZE, RECIPE.channels), np.float32)
     one, other = engines.OpenVino(model, 1), engines.OnnxRuntime(model, 1, (engines.CPU,))
     assert one.metadata == other.metadata
-    assert np.ptp(one(images)) > 0.05
-    np.testing.assert_allclose(one(images), other(images), atol=1e-5)
+    assert one(images).max() > 2 * one(images).min()
+    np.testing.assert_allclose(one(images), other(images), rtol=1e-4)
 
 
 def test_a_gpu_that_onnx_runtime_cannot_use_is_told_and_the_cpu_predicts(model, monkeypatch, caplog):

@@ -147,8 +147,8 @@ def test_a_network_starts_by_its_bias_and_nowhere_sure(residual):
     model = networks.build(dataclasses.replace(RECIPES["unet-small"], residual=residual))
     image = np.random.default_rng(0).random((4, 128, 128, 3), np.float32)
     probability = np.asarray(model(image, training=True))
-    assert np.median(probability) < 0.3
-    assert (probability > 0.99).mean() < 0.001
+    assert networks.START / 3 < np.median(probability) < networks.START * 3
+    assert (probability > 0.5).mean() < 0.01
 
 
 def test_half_the_bits_give_nearly_the_same_probabilities():
@@ -160,7 +160,7 @@ def test_half_the_bits_give_nearly_the_same_probabilities():
     expected, found = (np.asarray(model(image)) for model in (whole, half))
     assert found.dtype == np.float32
     assert half.layers[2].compute_dtype == "bfloat16"
-    np.testing.assert_allclose(found, expected, atol=0.02)
+    np.testing.assert_allclose(found, expected, rtol=0.2)
     assert not np.array_equal(found, expected)
 
 
@@ -588,8 +588,8 @@ def test_the_recommended_recipe_can_be_exported_and_agrees_with_keras(tmp_path):
     planes = hu[windows.neighborhood(3, 1, 1)]
     expected = np.asarray(model(windows.network_input(planes, recipe.windows)[None]))[0, ..., 0]
     found = Predictor(tmp_path / "model.onnx", threads=1).probabilities(hu)[1]
-    assert np.ptp(expected) > 0.05
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert expected.max() > 2 * expected.min()
+    np.testing.assert_allclose(found, expected, rtol=1e-2)
 
 
 def test_an_exported_model_has_the_threshold_that_validation_chose(trained, paths, tmp_path):
@@ -621,7 +621,7 @@ def test_a_model_of_the_time_of_flips_is_still_read(trained, exported, paths, tm
 def test_several_folds_are_averaged(exported, paths):
     hu = shards.read(paths[0]).hu
     one = Predictor(exported, threads=1)
-    np.testing.assert_allclose(mean_probabilities([one, one], hu), one.probabilities(hu), atol=1e-6)
+    np.testing.assert_allclose(mean_probabilities([one, one], hu), one.probabilities(hu), rtol=1e-5)
 
 
 def test_a_model_of_another_contract_is_refused(exported, tmp_path):
