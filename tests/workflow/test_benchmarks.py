@@ -16,8 +16,12 @@ from support import ROOT
         ),
         (["intake.py", "--slices", "3", "--rounds", "1"], ["verify", "sha256sum", "slice", "MB at most"]),
         (
-            ["training.py", "--filters", "2", "--steps", "2", "--epochs", "2", "--patients", "3", "--size", "256"],
-            ["matrix peak", "times plain Keras", "waiting for data", "threads make", "3 patients: "],
+            [
+                "training.py",
+                *("--filters", "2", "--steps", "2", "--epochs", "2"),
+                *("--workers", "1", "--patients", "3", "--size", "256"),
+            ],
+            ["matrix peak", "times plain Keras", "waiting for data", "threads make", "processes make", "3 patients: "],
         ),
         (
             ["prediction.py", "--filters", "2", "--size", "32", "--slices", "3", "--rounds", "1"],

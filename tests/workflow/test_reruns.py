@@ -137,3 +137,13 @@ def test_watching_a_training_is_no_reason_to_train_again(copied):
     printed = copied.snakemake("train", "--forcerun", "train_fold")
     assert "unet-small, fold 0: epoch 2/2: loss" in printed
     assert list(copied.path("logs/phantom/tensorboard/unet-small-fold-0").rglob("events*"))
+
+
+def test_jobs_are_chosen_as_jobs_end_unless_a_limit_is_asked_for(copied):
+    """Not every second: the cores are the jobs' own."""
+    again = ["verify", "--forcerun", "verify_patient", "--cores", "1", "--verbose"]
+    chosen, in_vain = "Resources before job selection", "Resources before job selection: {'_cores': 0"
+    printed = copied.snakemake(*again)
+    assert chosen in printed
+    assert in_vain not in printed
+    assert in_vain in copied.snakemake(*again, "--max-jobs-per-timespan", "99/1s")

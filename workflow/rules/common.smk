@@ -94,7 +94,19 @@ def ask_cluster():
         raise WorkflowError(str(error)) from None
 
 
+def choose_jobs_as_jobs_end():
+    """Lift the limit of 100 jobs a second, which is Snakemake's default; one that a user sets stays.
+
+    With a limit Snakemake weighs all ready jobs anew each second, and once more a second for each job that has ended:
+    after some dozens of them all the time, with half a core.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 onstart:
+    choose_jobs_as_jobs_end()
     if workflow.executor_plugin and workflow.executor_plugin.name == "slurm-batch":
         ask_cluster()
 
