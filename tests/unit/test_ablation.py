@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ichflow import ablation, figures, networks, recipes, shards, windows
-from test_training import TINY, blob_shard
+from test_training import TINY, blob_shard, varied
 
 CHANGED = recipes.variants({"loss": ["dice_focal"], "windows": [["brain"], ["brain", "bone"]]})
 
@@ -88,8 +88,8 @@ def test_patients_are_measured_at_the_size_of_the_network(tmp_path):
     paths = [tmp_path / "049.parquet", tmp_path / "050.parquet"]
     for path, bleeding in zip(paths, (True, False), strict=True):
         shards.write(path, blob_shard(path.stem, bleeding))
-    network = networks.build(TINY)
-    rows = list(ablation.measure(network, TINY, networks.START, paths))
+    network = varied(networks.build(TINY))
+    rows = list(ablation.measure(network, TINY, 0.1, paths))
     assert [row["patient"] for row in rows] == ["049"] * 8 + ["050"] * 8
     shard = shards.read(paths[0])
     assert [row["true_px"] for row in rows[:8]] == [int(plane.sum()) for plane in shard.mask]

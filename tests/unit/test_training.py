@@ -141,6 +141,12 @@ def test_a_residual_network_adds_what_comes_in_to_what_comes_out():
     assert len([layer for layer in model.layers if isinstance(layer, keras.layers.Add)]) == 3
 
 
+def varied(model):
+    """Raise the last layer's bias: nearer to its start at 0.01, differences of probabilities would not be seen."""
+    model.layers[-1].bias.assign([-2.0])
+    return model
+
+
 @pytest.mark.parametrize("residual", [False, True])
 def test_a_network_starts_by_its_bias_and_nowhere_sure(residual):
     """What shortcuts add would otherwise grow from block to block, to where the sigmoid learns nothing."""
@@ -149,18 +155,19 @@ def test_a_network_starts_by_its_bias_and_nowhere_sure(residual):
     probability = np.asarray(model(image, training=True))
     assert networks.START / 3 < np.median(probability) < networks.START * 3
     assert (probability > 0.5).mean() < 0.01
+    assert (probability > 0.99).mean() < 0.001
 
 
 def test_half_the_bits_give_nearly_the_same_probabilities():
     """Weights and what comes out are float32 either way."""
-    whole, half = (networks.build(TINY, precision) for precision in ("float32", "mixed_bfloat16"))
+    whole, half = (varied(networks.build(TINY, precision)) for precision in ("float32", "mixed_bfloat16"))
     for one, other in zip(whole.get_weights(), half.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     image = np.random.default_rng(0).random((2, 32, 32, 9), np.float32)
     expected, found = (np.asarray(model(image)) for model in (whole, half))
     assert found.dtype == np.float32
     assert half.layers[2].compute_dtype == "bfloat16"
-    np.testing.assert_allclose(found, expected, rtol=0.2)
+    np.testing.assert_allclose(found, expected, atol=0.02)
     assert not np.array_equal(found, expected)
 
 
@@ -580,7 +587,7 @@ def test_the_exported_model_agrees_with_keras(trained, exported, paths):
 def test_the_recommended_recipe_can_be_exported_and_agrees_with_keras(tmp_path):
     """Untrained, at a quarter of its size."""
     recipe = dataclasses.replace(RECIPES["unet-25d"], size=64)
-    model = networks.build(recipe)
+    model = varied(networks.build(recipe))
     training.write_model(tmp_path / "model.keras", model)
     about = {"recipe": recipe.as_dict(), "fold": 0, "threshold": {"validation": 0.4, "used": 0.4}}
     export.export(tmp_path / "model.keras", about, tmp_path / "model.onnx")
@@ -588,8 +595,8 @@ def test_the_recommended_recipe_can_be_exported_and_agrees_with_keras(tmp_path):
     planes = hu[windows.neighborhood(3, 1, 1)]
     expected = np.asarray(model(windows.network_input(planes, recipe.windows)[None]))[0, ..., 0]
     found = Predictor(tmp_path / "model.onnx", threads=1).probabilities(hu)[1]
-    assert expected.max() > 2 * expected.min()
-    np.testing.assert_allclose(found, expected, rtol=1e-2)
+    assert np.ptp(expected) > 0.05
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_an_exported_model_has_the_threshold_that_validation_chose(trained, paths, tmp_path):
@@ -621,7 +628,7 @@ def test_a_model_of_the_time_of_flips_is_still_read(trained, exported, paths, tm
 def test_several_folds_are_averaged(exported, paths):
     hu = shards.read(paths[0]).hu
     one = Predictor(exported, threads=1)
-    np.testing.assert_allclose(mean_probabilities([one, one], hu), one.probabilities(hu), rtol=1e-5)
+    np.testing.assert_allclose(mean_probabilities([one, one], hu), one.probabilities(hu), atol=1e-6)
 
 
 def test_a_model_of_another_contract_is_refused(exported, tmp_path):
