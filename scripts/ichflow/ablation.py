@@ -99,12 +99,8 @@ def measure(model: Any, recipe: Recipe, threshold: float, paths: Sequence[str | 
 
 def _predicted(model: Any, recipe: Recipe, hu: NDArray[np.int16]) -> Iterator[NDArray[np.float32]]:
     """Predict the slices of a patient in turn, in batches as training has them."""
-    for first in range(0, len(hu), recipe.batch_size):
-        positions = range(first, min(first + recipe.batch_size, len(hu)))
-        planes = (hu[windows.neighborhood(len(hu), position, recipe.neighbors)] for position in positions)
-        yield from networks.probabilities(
-            model, np.stack([windows.network_input(each, recipe.windows) for each in planes])
-        )
+    for images in windows.batches(hu, recipe.windows, recipe.neighbors, recipe.batch_size):
+        yield from networks.probabilities(model, images)
 
 
 def table(

@@ -73,18 +73,19 @@ class Predictor:
                 f"set slice.size to {size} or more"
             )
         result = np.empty((len(hu), size, size), np.float32)
-        small = grid.resize_hu(hu, size)
-        for start in range(0, len(small), BATCH):
-            places = range(start, min(start + BATCH, len(small)))
-            stacks = [small[windows.neighborhood(len(small), place, self.recipe.neighbors)] for place in places]
-            result[start : start + BATCH] = self.of_slices(stacks)
+        done = 0
+        for images in windows.batches(grid.resize_hu(hu, size), self.recipe.windows, self.recipe.neighbors, BATCH):
+            result[done : done + len(images)] = self._of_images(images)
+            done += len(images)
         if not np.isfinite(result).all():
             raise IchflowError(f"{self.path}: the network gives probabilities that are NaN; train it again")
         return result
 
     def of_slices(self, stacks: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Predict a few slices, float32 (slice, size, size), each from Hounsfield units of it and its neighbors."""
-        images = np.stack([windows.network_input(planes, self.recipe.windows) for planes in stacks])
+        return self._of_images(np.stack([windows.network_input(planes, self.recipe.windows) for planes in stacks]))
+
+    def _of_images(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._engine(images)[..., 0]
 
 

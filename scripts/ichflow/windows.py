@@ -1,6 +1,6 @@
 """Hounsfield units to what a radiologist, or a network, looks at."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,3 +96,27 @@ def network_input(planes: Iterable[NDArray[Any]], windows: Sequence[str]) -> NDA
     made = np.empty((*seen[0].shape, len(seen)), np.float32)
     cv2.merge(seen, made)
     return made
+
+
+def batches(hu: NDArray[np.int16], windows: Sequence[str], neighbors: int, count: int) -> Iterator[NDArray[np.float32]]:
+    """Make what a network sees of a whole scan, a few slices at a time.
+
+    Parameters
+    ----------
+    hu
+        int16 (slice, row, column), Hounsfield units of a scan at the network's size.
+    windows
+        Names out of :data:`WINDOWS`.
+    neighbors
+        How many slices on either side of each, see :func:`neighborhood`.
+    count
+        Slices in a batch; the last one has what is left.
+
+    Yields
+    ------
+    ndarray
+        float32 (slice, row, column, channel) in 0…1, slices in the order of the scan.
+    """
+    for first in range(0, len(hu), count):
+        places = range(first, min(first + count, len(hu)))
+        yield np.stack([network_input(hu[neighborhood(len(hu), place, neighbors)], windows) for place in places])

@@ -31,3 +31,13 @@ def test_a_network_sees_all_windows_of_a_slice_and_then_those_of_the_next(names,
     planes = np.random.default_rng(1).integers(-1000, 2000, (count, 8, 8)).astype(np.int16)
     expected = np.stack([windows.apply_window(plane, name) for plane in planes for name in names], axis=-1)
     np.testing.assert_array_equal(windows.network_input(planes, names), expected)
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 8])
+def test_batches_of_a_scan_are_its_slices_in_turn_each_with_its_neighbors(count):
+    hu = np.random.default_rng(2).integers(-1000, 2000, (5, 4, 4)).astype(np.int16)
+    batches = list(windows.batches(hu, ["brain", "bone"], 1, count))
+    assert all(len(batch) == count for batch in batches[:-1])
+    around = [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 4]]
+    expected = [windows.network_input(hu[places], ["brain", "bone"]) for places in around]
+    np.testing.assert_array_equal(np.concatenate(batches), expected)
