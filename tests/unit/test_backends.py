@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ichflow import networks, shards
-from support import ROOT
+from support import QUICK_XLA, ROOT
 from test_training import TINY, blob_shard
 
 PROGRAM = textwrap.dedent(
@@ -70,7 +70,9 @@ def folder(tmp_path_factory):
 
 def trained(folder, backend, recipe=STEADY, devices=1):
     environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment |= {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+    # What is compared with TensorFlow is compiled as users have it
+    flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}" if devices > 1 else ""
+    environment |= {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", PROGRAM, str(ROOT / "scripts"), str(folder), json.dumps(recipe.as_dict())]
     done = subprocess.run([*command, str(devices)], env=environment, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr[-3000:]

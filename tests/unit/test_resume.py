@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ichflow import shards, training
 from ichflow.resume import ResumeFile
-from support import ROOT
+from support import QUICK_XLA, ROOT
 from test_training import TINY, blob_shard
 
 PROGRAM = textwrap.dedent(
@@ -77,12 +77,18 @@ OTHER = RECIPE | {"residual": True, "schedule": "cosine", "warmup": 1, "weight_a
 OTHER |= {"precision": "mixed_bfloat16", "loss": "dice_focal"}
 
 
-TWO_DEVICES = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+TWO_DEVICES = {
+    "KERAS_BACKEND": "jax",
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": f"--xla_force_host_platform_device_count=2 {QUICK_XLA}",
+}
 
 
 @pytest.mark.parametrize("environment", [{}, TWO_DEVICES], ids=["tensorflow", "two devices of jax"])
 def test_averaged_weights_and_the_schedule_go_on_as_well(folder, tmp_path, environment):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
+    # JAX compiles the same program in each process, unless it finds it here
+    environment = environment | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled")}
     run(folder, alone, OTHER, environment=environment)
     run(folder, killed, OTHER, until="epoch 2/4", how=signal.SIGKILL, environment=environment)
     assert "going on after epoch" in run(folder, killed, OTHER, environment=environment)

@@ -5,7 +5,7 @@ import re
 import shutil
 
 from runs import TINY
-from support import ROOT
+from support import QUICK_XLA, ROOT
 
 SMALL = TINY["recipes"]["unet-small"]
 
@@ -125,6 +125,7 @@ def test_cross_validation_predicts_everyone_out_of_fold(fresh):
 
 def test_jax_trains_in_the_workflow_as_well(copied, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("XLA_FLAGS", QUICK_XLA)
     copied.snakemake("export", "--forcerun", "train_fold")
     facts = json.loads(copied.result("models/unet-small/fold-0/provenance.json").read_text())
     assert facts["backend"] == "jax"
