@@ -25,7 +25,7 @@ with logged(snakemake.log[0]) as tell:
     )
     tell(
         f"{snakemake.wildcards.variant}, seed {snakemake.wildcards.seed}: {facts['epochs']} epochs in "
-        f"{facts['seconds']:.0f} s, the best one {facts['best_epoch']}"
+        f"{facts['seconds']:.0f} s, kept epoch {facts['best_epoch']}"
     )
     rows = ablation.measure(network, recipe, facts["threshold"]["used"], fold.shards[splits.TEST])
     tables.write(snakemake.output[0], rows, ablation.SCHEMA)

@@ -13,7 +13,7 @@ from ichflow import hardware
 from ichflow.batches import Batches
 from ichflow.clock import Clock
 from ichflow.errors import IchflowError
-from ichflow.recipes import Recipe
+from ichflow.recipes import LAST, Recipe
 from ichflow.resume import ResumeFile
 
 HISTORY = ("epoch", "loss", "dice", "accuracy", "val_loss", "val_dice", "val_accuracy", "learning_rate")
@@ -174,13 +174,13 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
             self._since_halved = 0
 
     def _is_better(self, row: dict[str, Any]) -> bool:
-        if not self._best_epoch:
+        if not self._best_epoch or self._recipe.monitor == LAST:
             return True
         value, best = (each[self._recipe.monitor] for each in (row, self.rows[self._best_epoch - 1]))
         return value > best if self._recipe.monitor == "val_dice" else value < best
 
     def _told_of(self, row: dict[str, Any]) -> str:
-        best = " (best so far)" if row["epoch"] == self._best_epoch else ""
+        best = " (best so far)" if row["epoch"] == self._best_epoch and self._recipe.monitor != LAST else ""
         return (
             f"epoch {row['epoch']}/{self._recipe.epochs}: loss {row['loss']:.4f}, Dice {row['dice']:.3f}, "
             f"validation loss {row['val_loss']:.4f}, Dice {row['val_dice']:.3f}{best}; {self.clock.told()}"

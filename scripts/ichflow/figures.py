@@ -26,6 +26,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ichflow.files import whole
+from ichflow.recipes import LAST
 from ichflow.windows import WINDOWS, apply_window
 
 TRUTH, PREDICTION = "#56B4E9", "#E69F00"
@@ -277,7 +278,8 @@ def training_curves(history: pd.DataFrame, path: str | Path, *, best: str = "val
     path
         PNG or SVG file.
     best
-        The column that chose the kept checkpoint: the highest Dice, or the lowest of anything else, is marked.
+        What chose the kept epoch, which is marked: a column, of which the highest Dice or the lowest of anything else
+        counts; or :data:`ichflow.recipes.LAST`.
     """
     if history.empty:
         return placeholder("No trained model in this run.", path)
@@ -306,8 +308,8 @@ def _curves(axes: Axes, runs: Mapping[int, Any], quantity: str, best: str) -> No
         axes.plot(run["epoch"], run[quantity], color=color, linewidth=1.3, linestyle="-" if alone else ":")
         if not alone:
             axes.plot(run["epoch"], run[validation], color=color, linewidth=1.5)
-        if not alone and best in run and run[best].notna().any():
-            where = run[best].idxmax() if "dice" in best else run[best].idxmin()
+        where = _kept(run, best)
+        if not alone and where is not None:
             axes.plot(run["epoch"][where], run[validation][where], "o", color=color, markersize=6, markeredgecolor=INK)
     if quantity == "learning_rate":
         axes.set_yscale("log")
@@ -315,6 +317,15 @@ def _curves(axes: Axes, runs: Mapping[int, Any], quantity: str, best: str) -> No
         axes.set_ylim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(axes)
+
+
+def _kept(run: Any, best: str) -> Any:
+    """Return the index of the row of the kept epoch; none if the history does not tell."""
+    if best == LAST:
+        return run.index[-1]
+    if best not in run or run[best].isna().all():
+        return None
+    return run[best].idxmax() if "dice" in best else run[best].idxmin()
 
 
 def _curve_legend(history: pd.DataFrame) -> list[Line2D]:

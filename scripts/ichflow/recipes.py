@@ -17,6 +17,9 @@ STUDY_THRESHOLD = 0.7
 VALIDATION = "validation"
 """The threshold that is chosen on the validation patients."""
 
+LAST = "last"
+"""The ``monitor`` that keeps the last epoch, whatever validation says of the others."""
+
 GONE = ("test_flip",)
 """Keys that recipes had once, and that files made then still carry."""
 

@@ -45,9 +45,9 @@ def train(
 ) -> tuple[Any, dict[str, Any], list[dict[str, Any]]]:
     """Train one network, stop early, keep the weights of the best epoch, and choose a threshold for it.
 
-    The best epoch is that of the lowest validation loss or of the highest Dice over all validation pixels, as the
-    recipe says. A training that was interrupted goes on after its last finished epoch, and on a CPU ends with the same
-    history and weights as one that was not.
+    The best epoch is that of the lowest validation loss, that of the highest Dice over all validation pixels, or the
+    last one, as the recipe says. A training that was interrupted goes on after its last finished epoch, and on a CPU
+    ends with the same history and weights as one that was not.
 
     Parameters
     ----------

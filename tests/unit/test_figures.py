@@ -184,8 +184,8 @@ def test_truth_is_blue_and_prediction_orange(tmp_path: Path) -> None:
     assert np.asarray(both.images[1].get_array())[13, 9, 3] == 0, "both masks are shown as outlines only"
 
 
-def test_best_epoch_is_marked(tmp_path: Path) -> None:
-    for best, epoch in (("val_loss", 3), ("val_dice", 4)):
+def test_kept_epoch_is_marked(tmp_path: Path) -> None:
+    for best, epoch in (("val_loss", 3), ("val_dice", 4), ("last", len(history()))):
         figure = figures.training_curves(history(), tmp_path / "figure.png", best=best)
         marked = [line.get_xdata() for line in figure.axes[0].lines if line.get_marker() == "o"]
         assert [list(x) for x in marked] == [[epoch]]

@@ -534,6 +534,19 @@ def test_the_last_good_weights_are_kept_when_the_loss_becomes_no_number(paths, t
     assert all(np.isfinite(weight).all() for weight in arrays["best"])
 
 
+def test_the_last_epoch_is_kept_whatever_validation_says_of_it(paths, tmp_path):
+    recipe = dataclasses.replace(TINY, monitor="last", epochs=4, stop_after=1, halve_after=1)
+    state, told = state_in(tmp_path), list[str]()
+    model, facts, history = training.train(recipe, paths[:4], paths[4:6], tmp_path, state, workers=1, tell=told.append)
+    assert (facts["best_epoch"], facts["epochs"]) == (4, 4)
+    assert {row["val_dice"] for row in history} == {0.0}  # by which none would be better than the first
+    assert {row["learning_rate"] for row in history} == {TINY.learning_rate}
+    assert "best so far" not in "".join(told)
+    _, arrays = state.load(print)
+    kernel = model.get_weights()[0]
+    assert any(np.array_equal(kernel, variable) for variable in arrays["variables"])
+
+
 @pytest.mark.parametrize("monitor", ["val_loss", "val_dice"])
 def test_a_last_step_that_spoils_the_weights_alone_is_noticed(paths, tmp_path, monkeypatch, monitor):
     """The losses of its epoch are numbers, and so is the Dice of a network that gives none."""
