@@ -70,7 +70,7 @@ def make_training(model: str, fold: int = 0, **changes: Any) -> dict[str, Any]:
         "seconds": 180.6,
         "images_a_second": 60.2,
         "backend": "tensorflow",
-        "threshold": {"validation": 0.05, "used": 0.5},
+        "threshold": {"validation": 0.05, "used": 0.05},
         "machines": [machine | {"precision": "float32"}],
         "versions": {"keras": "3.15.1"},
         "patients": patients,
@@ -94,6 +94,9 @@ GIVEN["split"]["folds"] = 0
 FOLDED = copy.deepcopy(REAL)
 FOLDED["split"]["folds"] = 5
 FOLDED["models"] = ["unet-2d", "unet-25d"]
+FIXED = copy.deepcopy(REAL)
+FIXED["models"] = ["unet-2d"]
+FIXED["recipes"]["unet-2d"] |= {"threshold": 0.4, "monitor": "last"}
 TWO_MACHINES = [
     {"from_epoch": 1, "precision": "float32", "processor": "A CPU", "accelerators": []},
     {"from_epoch": 4, "precision": "mixed_bfloat16", "processor": "A CPU", "accelerators": ["A GPU"]},
@@ -104,6 +107,7 @@ RUNS = {
     "other": known_of(OTHER, [make_training("unet-small")]),
     "moved": known_of(REAL, [make_training("unet-small", machines=TWO_MACHINES)]),
     "given": known_of(GIVEN, []),
+    "fixed": known_of(FIXED, [make_training("unet-2d", threshold={"validation": 0.05, "used": 0.4})]),
     "folded": known_of(FOLDED, [make_training(model, fold) for model in FOLDED["models"] for fold in range(5)]),
 }
 NOTHING_KNOWN = {name: None if "," in name or "male" in name else number for name, number in COUNTS.items()}
@@ -138,7 +142,8 @@ def test_methods_are_whole_sentences_for_every_kind_of_run(run: str) -> None:
         ("phantom", "1 patient could not be used and was set aside"),
         ("phantom", "kept epoch 8, in 3.01 minutes (tensorflow; float32, A CPU)"),
         ("moved", "(tensorflow; float32, A CPU; from epoch 4 on mixed_bfloat16, A GPU)"),
-        ("phantom", "from a probability of 0.500, fixed beforehand"),
+        ("phantom", "from a probability of 0.050, the middle one of the thresholds whose mean Dice"),
+        ("phantom", "was to end after 9 epochs; those of the last epoch were kept"),
         ("ct-ich", "Head CTs of ct-ich-1.3.1 (Hssayeni et al. 2020"),
         ("other", "described by a sheet"),
         ("given", "It came as a file and was not trained here"),
@@ -147,6 +152,9 @@ def test_methods_are_whole_sentences_for_every_kind_of_run(run: str) -> None:
         ("folded", "31,032,837 parameters"),
         ("folded", "Adam started at a learning rate of 0.0001"),
         ("folded", "halved it after 5 epochs without a better one"),
+        ("folded", "was to end after at most 50 epochs, or after 10 in a row without a better one"),
+        ("fixed", "from a probability of 0.400, fixed beforehand"),
+        ("fixed", "at a learning rate of 0.0001. Batches"),
         ("folded", "A 2-filter 3 × 3 ReLU convolution precedes"),
         ("folded", "after a warm-up of 2 epochs and followed half a cosine"),
         ("folded", "of one axial slice and of 1 on either side in 3 windows"),
