@@ -96,7 +96,7 @@ FOLDED["split"]["folds"] = 5
 FOLDED["models"] = ["unet-2d", "unet-25d"]
 FIXED = copy.deepcopy(REAL)
 FIXED["models"] = ["unet-2d"]
-FIXED["recipes"]["unet-2d"] |= {"threshold": 0.4, "monitor": "last"}
+FIXED["recipes"]["unet-2d"] |= {"threshold": 0.4, "monitor": "last", "weight_average": 0.9}
 TWO_MACHINES = [
     {"from_epoch": 1, "precision": "float32", "processor": "A CPU", "accelerators": []},
     {"from_epoch": 4, "precision": "mixed_bfloat16", "processor": "A CPU", "accelerators": ["A GPU"]},
@@ -143,7 +143,7 @@ def test_methods_are_whole_sentences_for_every_kind_of_run(run: str) -> None:
         ("phantom", "kept epoch 8, in 3.01 minutes (tensorflow; float32, A CPU)"),
         ("moved", "(tensorflow; float32, A CPU; from epoch 4 on mixed_bfloat16, A GPU)"),
         ("phantom", "from a probability of 0.050, the middle one of the thresholds whose mean Dice"),
-        ("phantom", "was to end after 9 epochs; those of the last epoch were kept"),
+        ("phantom", "was to end after 9 epochs; the weights of the last epoch were kept"),
         ("ct-ich", "Head CTs of ct-ich-1.3.1 (Hssayeni et al. 2020"),
         ("other", "described by a sheet"),
         ("given", "It came as a file and was not trained here"),
@@ -155,6 +155,7 @@ def test_methods_are_whole_sentences_for_every_kind_of_run(run: str) -> None:
         ("folded", "was to end after at most 50 epochs, or after 10 in a row without a better one"),
         ("fixed", "from a probability of 0.400, fixed beforehand"),
         ("fixed", "at a learning rate of 0.0001. Batches"),
+        ("fixed", "weights were averaged over steps (momentum 0.9), and those of the last epoch were kept"),
         ("folded", "A 2-filter 3 × 3 ReLU convolution precedes"),
         ("folded", "after a warm-up of 2 epochs and followed half a cosine"),
         ("folded", "of one axial slice and of 1 on either side in 3 windows"),
