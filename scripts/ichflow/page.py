@@ -266,7 +266,8 @@ def _training(sources: Sources, trainings: Sequence[Mapping[str, Any]]) -> Secti
 
 def _trainings(trainings: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
-        {key: training[key] for key in ("model", "fold", "parameters", "epochs", "best_epoch")}
+        {key: training[key] for key in ("model", "fold", "parameters", "epochs")}
+        | {"kept_epoch": training["best_epoch"]}
         | {f"{part}_patients": len(training["patients"][part]) for part in ("train", "validation")}
         | {"threshold": training["threshold"]["used"], "validation_threshold": training["threshold"]["validation"]}
         for training in trainings
