@@ -47,6 +47,10 @@ TINY = dataclasses.replace(
     epochs=40,
     stop_after=40,
     learning_rate=0.01,
+    schedule="halve",
+    halve_after=3,
+    monitor="val_dice",
+    threshold=0.5,
     seed=3,
 )
 
