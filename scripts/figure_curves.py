@@ -5,11 +5,11 @@ from ichflow.job import logged
 with logged(snakemake.log[0]):
     import pandas as pd
     from ichflow import figures
-    from ichflow.recipes import Recipe
+    from ichflow.files import read_json
 
-    model = snakemake.wildcards.model
-    histories = [
-        pd.read_csv(path).assign(model=model, fold=fold) for fold, path in enumerate(snakemake.input.histories)
-    ]
-    best = Recipe.from_json(snakemake.params.recipe).monitor
-    figures.training_curves(pd.concat(histories), snakemake.output[0], best=best)
+    source = snakemake.input
+    runs = []
+    for fold, (history, provenance) in enumerate(zip(source.histories, source.provenance, strict=True)):
+        run = pd.read_csv(history).assign(model=snakemake.wildcards.model, fold=fold)
+        runs.append(run.assign(kept=run["epoch"] == read_json(provenance)["best_epoch"]))
+    figures.training_curves(pd.concat(runs), snakemake.output[0])

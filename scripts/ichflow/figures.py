@@ -26,7 +26,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ichflow.files import whole
-from ichflow.recipes import LAST
 from ichflow.windows import WINDOWS, apply_window
 
 TRUTH, PREDICTION = "#56B4E9", "#E69F00"
@@ -267,19 +266,17 @@ def augmentation_examples(
     return save(figure, path)
 
 
-def training_curves(history: pd.DataFrame, path: str | Path, *, best: str = "val_loss") -> Figure:
+def training_curves(history: pd.DataFrame, path: str | Path) -> Figure:
     """Draw loss, Dice and learning rate by epoch, a column for each model, a color for each fold.
 
     Parameters
     ----------
     history
-        One row an epoch: ``model``, ``fold``, ``epoch``, ``loss``, ``val_loss``, ``dice``, ``val_dice``,
-        ``learning_rate``; what is missing is not drawn.
+        One row an epoch: ``model``, ``fold``, ``epoch``, ``kept`` (whether its weights were kept, which is marked),
+        ``loss``, ``val_loss``, ``dice``, ``val_dice``, ``learning_rate``; of the last five, what is missing is not
+        drawn.
     path
         PNG or SVG file.
-    best
-        What chose the kept epoch, which is marked: a column, of which the highest Dice or the lowest of anything else
-        counts; or :data:`ichflow.recipes.LAST`.
     """
     if history.empty:
         return placeholder("No trained model in this run.", path)
@@ -292,7 +289,7 @@ def training_curves(history: pd.DataFrame, path: str | Path, *, best: str = "val
         rows: Any = history[history["model"] == model]
         runs = {int(fold): run for fold, run in rows.groupby("fold")}
         for row, (quantity, label) in enumerate(shown):
-            _curves(axes[row, column], runs, quantity, best)
+            _curves(axes[row, column], runs, quantity)
             axes[row, 0].set_ylabel(label)
         axes[0, column].set_title(model, fontsize=10, weight="bold")
         axes[-1, column].set_xlabel("epoch")
@@ -300,7 +297,7 @@ def training_curves(history: pd.DataFrame, path: str | Path, *, best: str = "val
     return save(figure, path)
 
 
-def _curves(axes: Axes, runs: Mapping[int, Any], quantity: str, best: str) -> None:
+def _curves(axes: Axes, runs: Mapping[int, Any], quantity: str) -> None:
     for fold, run in runs.items():
         color = LINES[fold % len(LINES)]
         validation = f"val_{quantity}"
@@ -308,24 +305,14 @@ def _curves(axes: Axes, runs: Mapping[int, Any], quantity: str, best: str) -> No
         axes.plot(run["epoch"], run[quantity], color=color, linewidth=1.3, linestyle="-" if alone else ":")
         if not alone:
             axes.plot(run["epoch"], run[validation], color=color, linewidth=1.5)
-        where = _kept(run, best)
-        if not alone and where is not None:
-            axes.plot(run["epoch"][where], run[validation][where], "o", color=color, markersize=6, markeredgecolor=INK)
+            kept = run[run["kept"]]
+            axes.plot(kept["epoch"], kept[validation], "o", color=color, markersize=6, markeredgecolor=INK)
     if quantity == "learning_rate":
         axes.set_yscale("log")
     if quantity == "dice":
         axes.set_ylim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(axes)
-
-
-def _kept(run: Any, best: str) -> Any:
-    """Return the index of the row of the kept epoch; none if the history does not tell."""
-    if best == LAST:
-        return run.index[-1]
-    if best not in run or run[best].isna().all():
-        return None
-    return run[best].idxmax() if "dice" in best else run[best].idxmin()
 
 
 def _curve_legend(history: pd.DataFrame) -> list[Line2D]:

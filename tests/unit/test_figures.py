@@ -44,6 +44,7 @@ def history(folds: int = 1) -> pd.DataFrame:
                 "dice": 1 - 1 / epochs,
                 "val_dice": [0.1, 0.3, 0.4, 0.7, 0.6],
                 "learning_rate": 1e-3,
+                "kept": epochs == 3 + fold,
             }
         )
         for fold in range(folds)
@@ -184,11 +185,12 @@ def test_truth_is_blue_and_prediction_orange(tmp_path: Path) -> None:
     assert np.asarray(both.images[1].get_array())[13, 9, 3] == 0, "both masks are shown as outlines only"
 
 
-def test_kept_epoch_is_marked(tmp_path: Path) -> None:
-    for best, epoch in (("val_loss", 3), ("val_dice", 4), ("last", len(history()))):
-        figure = figures.training_curves(history(), tmp_path / "figure.png", best=best)
-        marked = [line.get_xdata() for line in figure.axes[0].lines if line.get_marker() == "o"]
-        assert [list(x) for x in marked] == [[epoch]]
+def test_kept_epoch_of_each_fold_is_marked(tmp_path: Path) -> None:
+    figure = figures.training_curves(history(folds=2), tmp_path / "figure.png")
+    for axes, column in zip(figure.axes, ("val_loss", "val_dice"), strict=False):
+        marked = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]
+        value = history()[column]
+        assert marked == [[[3, value[2]]], [[4, value[3]]]]
 
 
 def test_every_value_is_a_point(tmp_path: Path) -> None:

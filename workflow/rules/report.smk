@@ -70,6 +70,9 @@ rule figure_curves:
         histories=expand(
             "<results>/models/{{model}}/fold-{fold}/history.csv", fold=FOLDS
         ),
+        provenance=expand(
+            "<results>/models/{{model}}/fold-{fold}/provenance.json", fold=FOLDS
+        ),
     output:
         report(
             "<results>/figures/curves-{model}.png",
@@ -83,7 +86,6 @@ rule figure_curves:
         "../../envs/report.yaml"
     params:
         contract=contracts.REPORT,
-        recipe=recipe,
     message:
         "Draw the training curves of {wildcards.model}"
     script:
