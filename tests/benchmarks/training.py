@@ -267,6 +267,8 @@ def main():
     parser.add_argument("--turns", type=int, default=1, help="of plain Keras and this loop; the median counts")
     workers_tried = sorted({1, 2, 4, 8, CORES})
     parser.add_argument("--workers", type=int, nargs="*", default=workers_tried, help="of the part workers")
+    recipes = ["unet-small", "unet-2d", "unet-25d"]
+    parser.add_argument("--recipes", nargs="*", choices=recipes, default=recipes, help="of the part workers")
     parser.add_argument("--patients", type=int, nargs="*", default=[25, 100, 400], help="of the part memory")
     parser.add_argument("--size", type=int, default=256, help="rows and columns of the phantom and its shards")
     given = parser.parse_args()
@@ -285,7 +287,7 @@ def main():
         make_shards(Path(name), max(images // FEWEST_SLICES + 1, 6), given.size)
         if "loop" in given.parts:
             compare_loops(name, cases, given.precision, given.turns)
-        for recipe in ("unet-small", "unet-2d", "unet-25d") if "workers" in given.parts else ():
+        for recipe in given.recipes if "workers" in given.parts else ():
             for count in given.workers:
                 for processes in (False, True) if count <= CORES else ():
                     rate = measured("workers", name, recipe, count, processes)

@@ -19,7 +19,7 @@ from support import ROOT
             [
                 "training.py",
                 *("--filters", "2", "--steps", "2", "--epochs", "2"),
-                *("--workers", "1", "--patients", "3", "--size", "256"),
+                *("--workers", "1", "--recipes", "unet-25d", "--patients", "3", "--size", "256"),
             ],
             ["matrix peak", "times plain Keras", "waiting for data", "threads make", "processes make", "3 patients: "],
         ),
