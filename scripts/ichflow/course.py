@@ -13,11 +13,10 @@ from ichflow import hardware
 from ichflow.batches import Batches
 from ichflow.clock import Clock
 from ichflow.errors import IchflowError
-from ichflow.recipes import LAST, Recipe
+from ichflow.recipes import COSINE, LAST, Recipe
 from ichflow.resume import ResumeFile
 
 HISTORY = ("epoch", "loss", "dice", "accuracy", "val_loss", "val_dice", "val_accuracy", "learning_rate")
-COSINE = "cosine"
 
 log = logging.getLogger(__name__)
 

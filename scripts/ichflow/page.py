@@ -24,6 +24,7 @@ from ichflow import (
 )
 from ichflow.files import read_json, sha256, write_text
 from ichflow.provenance import Code
+from ichflow.recipes import idle
 from ichflow.report import Page, Picture, Section, Table
 
 METHODS_NOTE = (
@@ -245,11 +246,11 @@ def _network(sources: Sources, config: Mapping[str, Any]) -> Section:
     recipes = {model: config["recipes"][model] for model in models}
     keys = [key for key in next(iter(recipes.values())) if key != "file"]
     parameters = pd.DataFrame(
-        {"key": keys, **{model: [_plain(recipe[key]) for key in keys] for model, recipe in recipes.items()}}
+        {"key": keys, **{model: [_told(recipe, key) for key in keys] for model, recipe in recipes.items()}}
     )
     return report.section(
         "network",
-        tables=[report.table(parameters, "Training parameters; config/README.md explains each key")],
+        tables=[report.table(parameters, "Training parameters, see config/README.md; idle ones change nothing here")],
         pictures=[report.picture(path, f"Network of {model}") for model, path in sources.networks.items()],
     )
 
@@ -404,6 +405,10 @@ def _columns(scans: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 
 _SHOWN = ("dataset", "phantom", "slice", "split", "evaluate", "statistics")
+
+
+def _told(recipe: Mapping[str, Any], key: str) -> str:
+    return "idle" if key in idle(recipe) else _plain(recipe[key])
 
 
 def _plain(value: Any) -> str:

@@ -20,6 +20,9 @@ VALIDATION = "validation"
 LAST = "last"
 """The ``monitor`` that keeps the last epoch, whatever validation says of the others."""
 
+COSINE = "cosine"
+"""The ``schedule`` that follows half a cosine to the last epoch."""
+
 GONE = ("test_flip",)
 """Keys that recipes had once, and that files made then still carry."""
 
@@ -92,6 +95,13 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Return the keys as plain data."""
         return asdict(self)
+
+
+def idle(keys: Mapping[str, Any]) -> set[str]:
+    """Return the keys of a recipe that change nothing, since others leave them nothing to do."""
+    if keys["monitor"] == LAST:
+        return {"stop_after", "halve_after"}
+    return {"halve_after"} if keys["schedule"] == COSINE else set()
 
 
 def variants(choices: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:

@@ -138,6 +138,8 @@ def test_methods_are_whole_sentences_for_every_kind_of_run(run: str) -> None:
             "75 patients, of whom 74 were used: 2,777 slices (31 to 58 a patient), 318 of them, in 36 patients",
         ),
         ("phantom", "40 patients (1,503 slices) for training, 14 (529 slices) for validation and 20 (745 slices)"),
+        ("phantom", "25 % of the others were for validation, not for training"),
+        ("folded", "of the others of each fold were for validation, not for training"),
         ("phantom", "subdural (level 80, width 200 HU)"),
         ("phantom", "1 patient could not be used and was set aside"),
         ("phantom", "kept epoch 8, in 3.01 minutes (tensorflow; float32, A CPU)"),
