@@ -3,6 +3,7 @@
 Everything is measured on the test patients, at the size that the network sees and at the recipe's threshold.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,7 +235,10 @@ def _sums(rows: Sequence[Row], *columns: str) -> Floats:
 
 
 def _told(value: Any) -> str:
-    return " + ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
+    """Return a value in the words of the config."""
+    if isinstance(value, list):
+        return " + ".join(map(_told, value))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _plain(number: Any) -> Any:

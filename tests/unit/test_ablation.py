@@ -48,6 +48,14 @@ def test_the_table_by_hand():
     assert set(better) == set(ablation.COLUMNS)
 
 
+def test_values_are_told_in_the_words_of_the_config():
+    changed = recipes.variants(
+        {"positive_share": [None], "residual": [True], "affine": [0], "weight_average": [0.98], "windows": [["a", "b"]]}
+    )
+    rows = ablation.table(dict.fromkeys(changed, [rows_of([0.2, 0.4])] * 2), changed, resamples=10, seed=1)
+    assert [row["value"] for row in rows] == ["", "null", "true", "0", "0.98", "a + b"]
+
+
 def test_slice_auroc_is_compared_over_all_patients_by_hand():
     missed = rows_of([0.2, 0.4])
     missed[0]["score"] = 0.05  # below the three slices without hemorrhage

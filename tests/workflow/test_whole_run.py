@@ -237,7 +237,7 @@ def test_the_ablation_trains_each_variant_with_each_seed_and_nothing_else(copied
     schema, path = ABLATION
     rows = rows_of(copied.result(path), schema)
     hold(schema, rows)
-    assert [(row["variant"], row["value"]) for row in rows] == [("base", ""), ("positive_share-1", "none")]
+    assert [(row["variant"], row["value"]) for row in rows] == [("base", ""), ("positive_share-1", "null")]
     assert not list(copied.result("resume").iterdir())
     assert "Nothing to be done" in copied.snakemake("ablation")
     copied.configure(ablation={"seeds": [1, 2], "choices": {"windows": [["bone"]], "positive_share": [None]}})
