@@ -3,7 +3,6 @@
 Everything is measured on the test patients, at the size that the network sees and at the recipe's threshold.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ichflow import grid, intervals, networks, shards, windows
-from ichflow.recipes import BASE, Recipe
+from ichflow.recipes import BASE, Recipe, in_words
 from ichflow.tables import Row
 
 SMALL_ML = 5.0
@@ -235,10 +234,7 @@ def _sums(rows: Sequence[Row], *columns: str) -> Floats:
 
 
 def _told(value: Any) -> str:
-    """Return a value in the words of the config."""
-    if isinstance(value, list):
-        return " + ".join(map(_told, value))
-    return value if isinstance(value, str) else json.dumps(value)
+    return " + ".join(map(in_words, value)) if isinstance(value, list) else in_words(value)
 
 
 def _plain(number: Any) -> Any:

@@ -1,6 +1,5 @@
 """The report's page: which tables, pictures and sentences stand in which section."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from ichflow import (
 )
 from ichflow.files import read_json, sha256, write_text
 from ichflow.provenance import Code
-from ichflow.recipes import idle
+from ichflow.recipes import idle, in_words
 from ichflow.report import Page, Picture, Section, Table
 
 METHODS_NOTE = (
@@ -243,16 +242,22 @@ def _network(sources: Sources, config: Mapping[str, Any]) -> Section:
     models = [model for model in config["models"] if model in sources.networks]
     if not models:
         return report.section("network", missing="This run trains no network: its model came as a file.")
-    recipes = {model: config["recipes"][model] for model in models}
-    keys = [key for key in next(iter(recipes.values())) if key != "file"]
-    parameters = pd.DataFrame(
-        {"key": keys, **{model: [_told(recipe, key) for key in keys] for model, recipe in recipes.items()}}
-    )
+    parameters = _parameters({model: config["recipes"][model] for model in models})
     return report.section(
         "network",
         tables=[report.table(parameters, "Training parameters, see config/README.md; idle ones change nothing here")],
         pictures=[report.picture(path, f"Network of {model}") for model, path in sources.networks.items()],
     )
+
+
+def _parameters(recipes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a row a key, and a column a recipe."""
+    keys = [key for key in next(iter(recipes.values())) if key != "file"]
+    columns = {
+        model: ["idle" if key in idle(recipe) else in_words(recipe[key]) for key in keys]
+        for model, recipe in recipes.items()
+    }
+    return pd.DataFrame({"key": keys, **columns})
 
 
 def _training(sources: Sources, trainings: Sequence[Mapping[str, Any]]) -> Section:
@@ -361,7 +366,7 @@ def _provenance(sources: Sources, run: Run, config_file: str) -> Section:
     ]
     commands = "\n".join(provenance.commands(config_file, run.trainings, run.code))
     keys = {f"{part}.{key}": value for part in _SHOWN for key, value in run.config[part].items()}
-    config = pd.DataFrame([(key, _plain(value)) for key, value in keys.items()], columns=["key", "value"])
+    config = pd.DataFrame([(key, in_words(value)) for key, value in keys.items()], columns=["key", "value"])
     versions = pd.DataFrame(run.known["versions"].items(), columns=["package", "version"])
     return report.section(
         "provenance",
@@ -405,14 +410,6 @@ def _columns(scans: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 
 _SHOWN = ("dataset", "phantom", "slice", "split", "evaluate", "statistics")
-
-
-def _told(recipe: Mapping[str, Any], key: str) -> str:
-    return "idle" if key in idle(recipe) else _plain(recipe[key])
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def write(

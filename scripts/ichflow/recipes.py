@@ -104,6 +104,11 @@ def idle(keys: Mapping[str, Any]) -> set[str]:
     return {"halve_after"} if keys["schedule"] == COSINE else set()
 
 
+def in_words(value: Any) -> str:
+    """Return the value of a key in the words of the config."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def variants(choices: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
     """Return which keys of a recipe each variant changes, the recipe itself first.
 

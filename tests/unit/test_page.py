@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from ichflow import characteristics, checklists, facts, prose, provenance, report, settings, study
+from ichflow import characteristics, checklists, facts, page, prose, provenance, report, settings, study
 from ichflow.errors import IchflowError
 from ichflow.provenance import Code
 from scipy import stats
@@ -284,6 +284,15 @@ def test_every_place_that_the_page_of_the_study_names_is_there() -> None:
         assert {name for name in named.split(", ") if "`" not in name} <= titles, named
     for key in re.findall(r"`recipes\.([\w-]+)`", STUDY):
         assert key in PHANTOM["recipes"]
+
+
+def test_keys_of_recipes_stand_side_by_side_and_idle_ones_are_told() -> None:
+    recipes = PHANTOM["recipes"]
+    table = page._parameters({model: recipes[model] for model in ("unet-2d", "unet-small")}).set_index("key")
+    assert list(table.loc["stop_after"]) == ["10", "idle"]
+    assert list(table.loc["positive_share"]) == ["null", "0.5"]
+    assert list(table.loc["schedule"]) == ["halve", "cosine"]
+    assert "file" not in table.index
 
 
 def test_parts_are_described() -> None:
