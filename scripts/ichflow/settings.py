@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from ichflow.errors import IchflowError
-from ichflow.recipes import BASELINES
+from ichflow.recipes import BASELINES, idle, in_words
 
 
 def _is_number(checker: Any, value: Any) -> bool:
@@ -173,12 +173,25 @@ def _ablation(config: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
         if key not in recipe["properties"] or key in ("file", "seed"):
             problems.append(f"ablation.choices: '{key}' is no choice of a recipe{_meant(key, recipe['properties'])}")
             continue
-        for value in values:
-            wrong = [error.message for error in _Validator(recipe["properties"][key]).iter_errors(value)]
+        for place, value in enumerate(values):
             changed = config["recipes"][base] | {key: value}
+            wrong = [error.message for error in _Validator(recipe["properties"][key]).iter_errors(value)]
+            wrong = wrong or _idle_choice(base, config["recipes"][base], key, value, values[:place])
             problems += [f"ablation.choices.{key}: {message}" for message in wrong]
             problems += [] if wrong else _untrainable(f"{base} with {key} {value}", changed, config)
     return problems
+
+
+def _idle_choice(base: str, recipe: dict[str, Any], key: str, value: Any, before: list[Any]) -> list[str]:
+    """Tell why a variant would be the recipe or another variant once more, whose chance looks like a difference."""
+    if value == recipe[key]:
+        return [f"found {in_words(value)}, which is that of '{base}' itself; expected another one"]
+    if value in before:
+        return [f"found {in_words(value)} twice; expected each value once"]
+    if key in idle(recipe | {key: value}):
+        monitor, schedule = recipe["monitor"], recipe["schedule"]
+        return [f"changes nothing in '{base}', whose monitor is '{monitor}' and whose schedule is '{schedule}'"]
+    return []
 
 
 def _at_odds(dataset: dict[str, Any]) -> list[str]:
@@ -226,6 +239,6 @@ def _untrainable(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> l
     return problems
 
 
-def _meant(name: str, known: Any) -> str:
-    close = get_close_matches(name, list(map(str, known)), n=1)
+def _meant(name: Any, known: Any) -> str:
+    close = get_close_matches(str(name), list(map(str, known)), n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; expected one of {', '.join(map(str, known))}"

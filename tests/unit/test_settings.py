@@ -146,6 +146,20 @@ def test_what_an_ablation_cannot_try_is_refused():
     assert "'size' cannot be tried" in refused("ablation", value={"choices": {"size": [64]}})
     assert "[1] is too short" in refused("ablation", value={"seeds": [1]})
     assert "maximum" in refused("ablation", value={"seeds": [1, 2**32]})
+    assert "'1' is no choice of a recipe; expected one of" in refused("ablation", value={"choices": {1: [0]}})
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"loss": ["dice_focal", "dice_crossentropy"]}, "loss: found dice_crossentropy, which is that of 'unet-small'"),
+        ({"positive_share": [None, None]}, "positive_share: found null twice; expected each value once"),
+        ({"stop_after": [3]}, "stop_after: changes nothing in 'unet-small', whose monitor is 'last'"),
+    ],
+)
+def test_a_variant_that_changes_nothing_is_refused(choices, told):
+    """It would be trained for nothing, and its chance told as what the choice gives."""
+    assert f"ablation.choices.{told}" in refused("ablation", value={"choices": choices})
 
 
 def test_what_is_wrong_with_the_recipe_of_an_ablation_is_told_once():
