@@ -11,7 +11,7 @@ with logged(snakemake.log[0]) as tell:
     from ichflow.fold import Fold
     from ichflow.recipes import Recipe
 
-    source = snakemake.input
+    source, name = snakemake.input, f"{snakemake.wildcards.variant}, seed {snakemake.wildcards.seed}"
     fold = Fold.find(tables.read(source.splits), 0, source.shards, source.digests)
     recipe = Recipe.from_json(snakemake.params.recipe)
     state = training.state_of(snakemake.params.state, recipe, fold.digests)
@@ -22,11 +22,8 @@ with logged(snakemake.log[0]) as tell:
         snakemake.resources.tmpdir,
         state,
         workers=cores,
+        tell=lambda line: tell(f"{name}: {line}"),
     )
-    tell(
-        f"{snakemake.wildcards.variant}, seed {snakemake.wildcards.seed}: {facts['epochs']} epochs in "
-        f"{facts['seconds']:.0f} s, kept epoch {facts['best_epoch']}"
-    )
+    tell(f"{name}: {facts['epochs']} epochs in {facts['seconds']:.0f} s, kept epoch {facts['best_epoch']}")
     rows = ablation.measure(network, recipe, facts["threshold"]["used"], fold.shards[splits.TEST])
     tables.write(snakemake.output[0], rows, ablation.SCHEMA)
-    state.remove()

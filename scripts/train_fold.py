@@ -16,7 +16,7 @@ with logged(snakemake.log[0]) as tell:
     source = snakemake.input
     fold = Fold.find(tables.read(source.splits), number, source.shards, source.digests)
     recipe = Recipe.from_json(snakemake.params.recipe)
-    # Beside the outputs and none of them, since Snakemake deletes those of a job that fails
+    # Beside the outputs and none of them, since Snakemake deletes those of a job that fails; export removes it
     state = training.state_of(snakemake.params.state, recipe, fold.digests)
     network, facts, history = training.train(
         recipe,
@@ -32,4 +32,3 @@ with logged(snakemake.log[0]) as tell:
     training.write_model(snakemake.output.model, network)
     training.write_history(snakemake.output.history, history)
     write_json(snakemake.output.provenance, facts | {"model": model, "fold": number} | fold.provenance())
-    state.remove()

@@ -13,6 +13,7 @@ MODEL = 4  # what an exported file carries
 PREDICTION = 3
 METRICS = 3
 STATISTICS = 5
+VARIANT = 1  # what the ablation measures of a trained variant
 ABLATION = 2
 REPORT = 6
 BROWSER = 1

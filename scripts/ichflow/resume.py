@@ -1,14 +1,18 @@
 """The state that an interrupted training goes on from: one file, whole or not at all, for one training only."""
 
+import fcntl
 import json
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+import os
+import platform
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ichflow.errors import IchflowError
 from ichflow.files import remove_leftovers, whole
 
 _ABOUT = "about"
@@ -30,6 +34,35 @@ class ResumeFile:
         self.path = Path(path)
         self._identity = identity
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Let no other process, here or on another node, train with this state meanwhile.
+
+        Where Snakemake alone was killed, its training goes on, and the next one would be started beside it.
+
+        Raises
+        ------
+        IchflowError
+            Another process does.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock_of(self.path).open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                file.seek(0)
+                raise IchflowError(
+                    f"train: '{self.path}' is in use by another training ({file.read().strip()}), which goes on though "
+                    "the Snakemake that started it may have ended; expected to be alone. Wait until it has ended, or "
+                    "end it, and run the same command again: nothing is lost."
+                ) from None
+            except OSError:  # some network file systems have no locks
+                pass
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}\n")
+            file.flush()
+            yield
+
     def save(self, facts: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
         """Replace the state, whole or not at all.
 
@@ -45,6 +78,9 @@ class ResumeFile:
         remove_leftovers(self.path)
         with whole(self.path) as temporary:
             np.savez(temporary, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **flat)
+            # A name may reach the disk before what it names: after a power failure there would be no state at all
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
 
     def load(self, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays] | None:
         """Return the facts and arrays that were saved last, or None where there is no state to go on from.
@@ -62,20 +98,15 @@ class ResumeFile:
             with np.load(self.path, allow_pickle=False) as file:
                 about = json.loads(str(file[_ABOUT]))
                 arrays = {name: [file[f"{name}-{place}"] for place in range(n)] for name, n in about["counts"].items()}
-        # RuntimeError is what zipfile says of a header whose bits ask for a password, or for what it does not know
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-            tell(self._set_aside("damaged", f"it is damaged ({error})"))
+        # There is no list of what zipfile and NumPy raise at bytes that nobody wrote: TokenError is one of them
+        except Exception as error:
+            tell(self._set_aside("damaged", f"it is damaged ({type(error).__name__}: {error})"))
             return None
         if about["identity"] != self._identity:
             difference = _difference(about["identity"], self._identity)
             tell(self._set_aside("other", f"it is of another training: {difference}"))
             return None
         return about["facts"], arrays
-
-    def remove(self) -> None:
-        """Remove the state. Its folder stays: other trainings may be about to write into it."""
-        self.path.unlink(missing_ok=True)
-        remove_leftovers(self.path)
 
     def _set_aside(self, why: str, told: str) -> str:
         kept = self.path.with_name(f"{self.path.stem}-{why}{self.path.suffix}")
@@ -84,6 +115,18 @@ class ResumeFile:
             f"warning: the state to resume from is not used, since {told}; it is kept as {kept}, and training begins "
             "anew"
         )
+
+
+def remove(path: str | Path) -> None:
+    """Remove a state that nobody needs any more. Its folder stays: other trainings may be about to write into it."""
+    path = Path(path)
+    for found in (path, _lock_of(path)):
+        found.unlink(missing_ok=True)
+    remove_leftovers(path)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")
 
 
 def _difference(found: str, expected: str) -> str:

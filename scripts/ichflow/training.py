@@ -58,7 +58,8 @@ def train(
     scratch
         An existing folder on a fast disk for decoded slices, which have no name there.
     state
-        Where the state is kept between epochs; the caller removes it once the model is written.
+        Where the state is kept between epochs. It stays: who uses the model removes it, since until then a kill could
+        take the model.
     workers
         Threads that prepare batches, as many as the backend was given to compute.
     tell
@@ -75,11 +76,13 @@ def train(
     Raises
     ------
     IchflowError
-        A part has no slice, none of the training slices has a hemorrhage, or a loss or a weight is no number.
+        A part has no slice, none of the training slices has a hemorrhage, a loss or a weight is no number, or another
+        process trains with the same state.
     """
     make_repeatable(recipe.seed)
     precision = hardware.precision(recipe.precision)
     with ExitStack() as stack:
+        stack.enter_context(state.alone())
         devices = hardware.devices(recipe.batch_size)
         parts = {
             "training": _batches("training", training, recipe, scratch, workers, devices),

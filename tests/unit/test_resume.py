@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from ichflow import shards, training
+from ichflow import resume, shards, training
+from ichflow.errors import IchflowError
 from ichflow.resume import ResumeFile
 from support import QUICK_XLA, ROOT
 from test_training import TINY, blob_shard
@@ -135,7 +136,9 @@ def test_a_state_comes_back_as_it_was_saved_and_leaves_nothing(state):
     for name, group in ARRAYS.items():
         for one, other in zip(arrays[name], group, strict=True):
             np.testing.assert_array_equal(one, other)
-    state.remove()
+    with state.alone():
+        pass
+    resume.remove(state.path)
     assert not list(state.path.parent.iterdir())
 
 
@@ -144,7 +147,7 @@ def test_trainings_that_save_and_end_at_the_same_moments_do_not_disturb_each_oth
         state = ResumeFile(tmp_path / "resume" / f"fold-{fold}.npz", "{}")
         for _ in range(200):
             state.save(FACTS, ARRAYS)
-            state.remove()
+            resume.remove(state.path)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(save_and_end, range(4)))
@@ -181,6 +184,62 @@ def test_a_wrong_bit_in_a_header_of_a_state_is_noticed(state):
     assert_set_aside(state, content)
 
 
+def test_a_wrong_byte_anywhere_in_a_state_is_noticed_or_does_nothing(state):
+    """Of an array so large that NumPy reads its header before zipfile has checked any byte of it."""
+    kernel = np.random.default_rng(0).random((3, 3, 32, 16))
+    state.save(FACTS, {"best": [kernel]})
+    content = state.path.read_bytes()
+    damaged = 0
+    for place in [*range(2000), *range(len(content) - 400, len(content))]:
+        state.path.write_bytes(content[:place] + bytes([content[place] ^ 0x50]) + content[place + 1 :])
+        if (found := state.load(lambda line: None)) is None:
+            damaged += 1
+            continue
+        np.testing.assert_array_equal(found[1]["best"][0], kernel)
+    assert damaged > 1200
+
+
+def test_a_state_is_on_the_disk_before_its_name(state, monkeypatch):
+    """After a power failure there would be no state at all."""
+    synced, sync = list[tuple[int, bool]](), os.fsync
+
+    def seen(descriptor):
+        sync(descriptor)
+        synced.append((os.fstat(descriptor).st_ino, state.path.exists()))
+
+    monkeypatch.setattr(os, "fsync", seen)
+    state.save(FACTS, ARRAYS)
+    assert synced == [(state.path.stat().st_ino, False)]
+
+
+HOLDER = """
+import sys
+sys.path.append(sys.argv[1])
+from ichflow.resume import ResumeFile
+with ResumeFile(sys.argv[2], "{}").alone():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_state_is_in_use_by_one_training_at_a_time(state, killed):
+    command = [sys.executable, "-c", HOLDER, str(ROOT / "scripts"), str(state.path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as other:
+        assert other.stdout.readline() == "held\n"
+        for _ in range(2):
+            with (
+                pytest.raises(IchflowError, match=rf"in use by another training \(process {other.pid} on "),
+                state.alone(),
+            ):
+                pass
+        if killed:
+            other.kill()
+    with state.alone():
+        pass
+
+
 def test_what_a_kill_left_of_a_state_is_removed_and_nothing_else(state):
     state.save(FACTS, ARRAYS)
     folder, name = state.path.parent, state.path.name
@@ -190,7 +249,7 @@ def test_what_a_kill_left_of_a_state_is_removed_and_nothing_else(state):
     state.save(FACTS, ARRAYS)
     assert not left.exists()
     left.write_bytes(b"half")
-    state.remove()
+    resume.remove(state.path)
     assert sorted(folder.iterdir()) == sorted(others)
 
 

@@ -1,8 +1,10 @@
 """What runs again after a change, and what does not."""
 
 import json
+import os
 import re
 import shutil
+import signal
 
 from runs import TINY
 from support import QUICK_XLA, ROOT
@@ -86,12 +88,34 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(copies):
     assert not killed.result("models/unet-small/fold-0/model.keras").exists()
     killed.snakemake("--unlock")
     killed.snakemake("train", "--rerun-incomplete")
-    log = killed.path("logs/phantom/train_fold/unet-small-fold-0.log").read_text()
-    assert "going on after epoch" in log
-    assert "epoch 1/6" not in log
-    history = "models/unet-small/fold-0/history.csv"
-    assert killed.result(history).read_bytes() == alone.result(history).read_bytes()
+    log = killed.path("logs/phantom/train_fold/unet-small-fold-0.log")
+    assert "going on after epoch" in log.read_text()
+    assert "epoch 1/6" not in log.read_text()
+    history = killed.result("models/unet-small/fold-0/history.csv")
+    expected = alone.result("models/unet-small/fold-0/history.csv").read_bytes()
+    assert history.read_bytes() == expected
+    # What Snakemake removes if it is killed after the last epoch, before it has taken note of the outputs
+    for path in history.parent.iterdir():
+        path.unlink()
+    killed.snakemake("export")
+    assert "going on after epoch 6" in log.read_text()
+    assert history.read_bytes() == expected
     assert not list(state.parent.iterdir())
+
+
+def test_a_training_that_outlived_its_snakemake_is_not_begun_beside_itself(copied):
+    copied.configure(
+        recipes={"unet-small": {"size": 32, "filters": 2, "levels": 2, "epochs": 2000, "stop_after": 2000}}
+    )
+    state = copied.result("resume/unet-small-fold-0.npz")
+    training = copied.orphaned("train", once=state)
+    try:
+        copied.snakemake("--unlock")
+        printed = copied.snakemake("train", "--rerun-incomplete", check=False)
+        assert f"in use by another training (process {training} on " in printed
+        assert state.exists()
+    finally:
+        os.kill(training, signal.SIGKILL)
 
 
 def test_one_failing_rule_is_run_again_alone(copied):

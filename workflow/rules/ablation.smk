@@ -27,8 +27,9 @@ rule ablate_variant:
         runtime=ablation_minutes,
     params:
         recipe=ablated_recipe,
-        state=ablation_state,
+        state=ABLATION_STATE,
         contract=contracts.TRAINING,
+        measured=contracts.VARIANT,
     message:
         "Train {wildcards.variant} of the ablation, seed {wildcards.seed}"
     script:
@@ -36,7 +37,7 @@ rule ablate_variant:
 
 
 rule ablation_table:
-    """Each variant against the recipe, with intervals over patients and seeds."""
+    """Each variant against the recipe, with intervals over patients and seeds. What trainings left is removed."""
     input:
         expand(
             "<results>/ablation/{variant}-seed-{seed}.parquet",
@@ -63,6 +64,7 @@ rule ablation_table:
     params:
         variants=json.dumps(VARIANTS),
         seeds=SEEDS,
+        states=expand(ABLATION_STATE, variant=VARIANTS, seed=SEEDS),
         resamples=lookup(within=config, dpath="statistics/resamples"),
         seed=lookup(within=config, dpath="statistics/seed"),
         contract=contracts.ABLATION,

@@ -38,6 +38,7 @@ TRAINED = [model for model in MODELS if not config["recipes"][model]["file"]]
 FOLDS = range(config["split"]["folds"])
 VARIANTS = recipes.variants(config["ablation"]["choices"])
 SEEDS = config["ablation"]["seeds"]
+ABLATION_STATE = f"results/{NAME}/resume/ablation-{{variant}}-seed-{{seed}}.npz"
 CASES = ["best", "median", "worst", "false-alarm"]
 PICTURES = ["heatmap", "attention", "rendering", "montage"]
 
@@ -130,7 +131,7 @@ def recipe(wildcards):
 
 
 def resume_state(wildcards):
-    """Where a training that is cut off leaves what it goes on from."""
+    """Where a training leaves what it goes on from if it is cut off, until its model is exported."""
     return f"results/{NAME}/resume/{wildcards.model}-fold-{wildcards.fold}.npz"
 
 
@@ -154,12 +155,6 @@ def minutes_for(keys, attempt=1):
 def ablated_recipe(wildcards):
     changed = VARIANTS[wildcards.variant] | {"seed": int(wildcards.seed)}
     return recipe_keys(config["ablation"]["recipe"], **changed)
-
-
-def ablation_state(wildcards):
-    return (
-        f"results/{NAME}/resume/ablation-{wildcards.variant}-seed-{wildcards.seed}.npz"
-    )
 
 
 def tensorboard_folder(wildcards):

@@ -56,7 +56,7 @@ rule train_fold:
 
 
 rule export_fold:
-    """A trained network to ONNX, with the recipe inside."""
+    """A trained network to ONNX, with the recipe inside. What the training would have gone on from is removed."""
     input:
         model="<results>/models/{model}/fold-{fold}/model.keras",
         provenance="<results>/models/{model}/fold-{fold}/provenance.json",
@@ -67,6 +67,7 @@ rule export_fold:
     conda:
         "../../envs/training.yaml"
     params:
+        state=resume_state,
         contract=contracts.MODEL,
     message:
         "Export {wildcards.model}, fold {wildcards.fold}"
