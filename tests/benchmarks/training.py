@@ -20,10 +20,10 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "scripts"))
+CORES = len(os.sched_getaffinity(0))  # of a job, which a cluster may keep to some of the machine's
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(os.cpu_count()))
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(CORES))
 
-CORES = os.cpu_count() or 1
 PLAIN = "plain"  # in the environment that TensorFlow makes for itself
 LOOPS = {PLAIN: "model.fit on arrays, float32", "ichflow": "this loop, with augmentation"}
 FEWEST_SLICES = 31  # of a phantom patient
@@ -68,20 +68,22 @@ class Epochs:
     """A Keras callback that times epochs, made when Keras is there."""
 
     def __new__(cls):
-        """Return the callback; ``seconds`` holds the training time of each epoch."""
+        """Return the callback; ``seconds`` holds the time of each epoch, ``mb`` the peak of memory until its end."""
         import keras
 
         class Timer(keras.callbacks.Callback):
             seconds: list
+            mb: list
 
             def on_epoch_begin(self, epoch, logs=None):
                 self.began = time.perf_counter()
 
             def on_epoch_end(self, epoch, logs=None):
                 self.seconds.append(time.perf_counter() - self.began)
+                self.mb.append(peak_mb())
 
         timer = Timer()
-        timer.seconds = []
+        timer.seconds, timer.mb = [], []
         return timer
 
 
@@ -90,51 +92,50 @@ def loop(kind, folder, name, steps, epochs, changes):
     from ichflow import costs, hardware, networks, training
     from ichflow.batches import Batches
     from ichflow.slices import SliceStore
-    from ichflow.windowing import Windowing
 
     recipe = recipe_of(name, **changes)
     paths = sorted((Path(folder) / "shards").iterdir())
-    if kind != PLAIN:
+    plain = kind == PLAIN
+    if not plain:
         training.make_repeatable(1)
-    precision = "float32" if kind == PLAIN else hardware.precision(recipe.precision)
-    if kind == PLAIN:
-        model = networks.build(recipe)
-        model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    else:
-        model = training.untrained(recipe, precision)
+    precision = "float32" if plain else hardware.precision(recipe.precision)
+    devices = 1 if plain else hardware.devices(recipe.batch_size)
     timer = Epochs()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, hardware.spread(devices):
         store = SliceStore(paths, recipe.size, scratch)
         store.positive, store.owner = (
             store.positive[: steps * recipe.batch_size],
             store.owner[: steps * recipe.batch_size],
         )
-        batches = Batches(store, recipe, training=kind != PLAIN, workers=CORES)
-        if kind == PLAIN:
-            inputs, masks = zip(*batches.stream(), strict=True)
-            images = np.concatenate([Windowing(recipe.windows)(*one) for one in inputs])
-            model.fit(
-                images,
-                np.concatenate(masks).astype(np.float32),
-                batch_size=recipe.batch_size,
-                epochs=epochs,
-                verbose=0,
-                callbacks=[timer],
-            )
+        made_by = {"workers": CORES, "devices": devices, "processes": not plain and hardware.has_accelerator()}
+        batches = Batches(store, recipe, training=not plain, **made_by)
+        if plain:
+            _fit_plainly(networks.build(recipe), batches, recipe, epochs, timer)
             waiting = None
         else:
-            waiting = _waiting_of(model, batches, recipe, epochs, timer)
+            waiting = _waiting_of(training.untrained(recipe, precision), batches, recipe, epochs, timer)
         batches.close()
     took = np.median(timer.seconds[1:])
     rate = steps * recipe.batch_size / took
     return {
         "images_a_second": rate,
         "first_epoch_s": timer.seconds[0],
-        "peak_mb": peak_mb(),
+        "first_epoch_mb": timer.mb[0],
         "waiting": waiting,
         "precision": precision,
         "tflops": rate * costs.training_flops(recipe) / 1e12,
     }
+
+
+def _fit_plainly(model, batches, recipe, epochs, timer):
+    """Train on arrays that hold all images, as the study did."""
+    from ichflow.windowing import Windowing
+
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    inputs, masks = zip(*batches.stream(), strict=True)
+    images = np.concatenate([Windowing(recipe.windows)(*one) for one in inputs])
+    masks = np.concatenate(masks).astype(np.float32)
+    model.fit(images, masks, batch_size=recipe.batch_size, epochs=epochs, verbose=0, callbacks=[timer])
 
 
 def _waiting_of(model, batches, recipe, epochs, timer):
@@ -157,7 +158,7 @@ def _waiting_of(model, batches, recipe, epochs, timer):
 
 
 def peak(size):
-    """Return the best rate of products of bfloat16 matrices, in TFLOP/s."""
+    """Return the best rate of products of bfloat16 matrices, in TFLOP/s, and whether a GPU computed them."""
     import keras
     from ichflow import hardware
 
@@ -172,7 +173,7 @@ def peak(size):
             product = ops.matmul(one, product)
         float(ops.convert_to_numpy(ops.cast(product[0, 0], "float32")))
         best = max(best, 5 * 2 * size**3 / (time.perf_counter() - began) / 1e12)
-    return {"tflops": best}
+    return {"tflops": best, "gpu": hardware.has_accelerator()}
 
 
 def workers(folder, name, count, processes, seconds=3.0):
@@ -216,7 +217,7 @@ def memory(folder, patients):
 
 
 def peak_mb():
-    """Return the peak of resident memory of this process in MB."""
+    """Return the peak of resident memory of this process in MB; those that make batches for a GPU have their own."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
@@ -232,9 +233,8 @@ def measured(measure, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare_loops(folder, cases, precision, turns):
-    """Print this loop beside plain Keras, so many times in turns."""
-    top = measured("peak", MATRIX)["tflops"]
+def compare_loops(folder, cases, precision, turns, top):
+    """Print this loop beside plain Keras, so many times in turns, as shares of a peak of ``top`` TFLOP/s."""
     print(f"matrix peak {top:.2f} TFLOP/s in bfloat16")
     for filters, batch, steps, epochs in cases:
         changes = {"filters": filters, "batch_size": batch, "precision": precision}
@@ -246,12 +246,19 @@ def compare_loops(folder, cases, precision, turns):
             print(
                 f"{filters:3} filters, 256 x 256, batch {batch}: {meaning} ({got['precision']}): "
                 f"{got['images_a_second']:.2f} images/s, {got['tflops'] / top:.1%} of the peak{waiting}; "
-                f"first epoch {got['first_epoch_s']:.1f} s, {got['peak_mb']:.0f} MB",
+                f"first epoch {got['first_epoch_s']:.1f} s, at most {got['first_epoch_mb']:.0f} MB until its end",
                 flush=True,
             )
         ratios = np.divide(rates["ichflow"], rates["plain"])
         each = f", in turns {', '.join(f'{ratio:.2f}' for ratio in ratios)}" if turns > 1 else ""
         print(f"{filters:3} filters: {np.median(ratios):.2f} times plain Keras{each}", flush=True)
+
+
+def _case(filters, gpu, given):
+    """Return filters, images of a batch, steps and epochs, so that an epoch lasts long enough to be timed."""
+    batch = given.batch or (16 if gpu else 4 if filters > 32 else 10)
+    steps = given.steps or (100 if gpu else max(160 // filters, 2))
+    return filters, batch, steps, given.epochs
 
 
 def main():
@@ -261,7 +268,7 @@ def main():
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--filters", type=int, nargs="*", default=[64, 16, 8])
     parser.add_argument("--precision", default="auto", help="of this loop: auto, float32 or mixed_bfloat16")
-    parser.add_argument("--batch", type=int, help="instead of 4 for 64 filters and 10 for fewer")
+    parser.add_argument("--batch", type=int, help="instead of 4 for 64 filters and 10 for fewer, 16 on a GPU")
     parser.add_argument("--steps", type=int, help="of an epoch")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--turns", type=int, default=1, help="of plain Keras and this loop; the median counts")
@@ -281,12 +288,12 @@ def main():
         print(json.dumps(MEASURES[measure](*arguments)))
         return
     with tempfile.TemporaryDirectory() as name:
-        sizes = [(filters, given.batch or (4 if filters > 32 else 10)) for filters in given.filters]
-        cases = [(filters, batch, given.steps or max(160 // filters, 2), given.epochs) for filters, batch in sizes]
+        machine = measured("peak", MATRIX)
+        cases = [_case(filters, machine["gpu"], given) for filters in given.filters]
         images = max(batch * steps for _, batch, steps, _ in cases)
         make_shards(Path(name), max(images // FEWEST_SLICES + 1, 6), given.size)
         if "loop" in given.parts:
-            compare_loops(name, cases, given.precision, given.turns)
+            compare_loops(name, cases, given.precision, given.turns, machine["tflops"])
         for recipe in given.recipes if "workers" in given.parts else ():
             for count in given.workers:
                 for processes in (False, True) if count <= CORES else ():
