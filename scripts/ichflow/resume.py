@@ -54,7 +54,8 @@ class ResumeFile:
                 raise IchflowError(
                     f"train: '{self.path}' is in use by another training ({file.read().strip()}), which goes on though "
                     "the Snakemake that started it may have ended; expected to be alone. Wait until it has ended, or "
-                    "end it, and run the same command again: nothing is lost."
+                    "end it, and run the same command again: nothing is lost. If that machine is down, delete "
+                    f"'{file.name}'."
                 ) from None
             except OSError:  # some network file systems have no locks
                 pass

@@ -237,7 +237,7 @@ def test_a_state_is_in_use_by_one_training_at_a_time(state, killed):
         if killed:
             other.kill()
     with state.alone():
-        pass
+        assert f"process {os.getpid()} on " in state.path.with_suffix(".lock").read_text()
 
 
 def test_what_a_kill_left_of_a_state_is_removed_and_nothing_else(state):
