@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import platform
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -65,7 +66,8 @@ def train(
     tell
         Called with each line of progress.
     tensorboard
-        Folder for TensorBoard's event files, if they are wanted.
+        Folder for TensorBoard's event files, if they are wanted. A training that begins anew empties it: curves of two
+        would be drawn as one.
 
     Returns
     -------
@@ -161,6 +163,8 @@ def fit(
     if recipe.weight_average:
         callbacks.append(keras.callbacks.SwapEMAWeights())
     if tensorboard:
+        if not finished:
+            shutil.rmtree(tensorboard, ignore_errors=True)
         callbacks.append(keras.callbacks.TensorBoard(str(tensorboard)))
     try:
         model.fit(
