@@ -2,21 +2,25 @@
 
 import fcntl
 import json
+import logging
 import os
 import platform
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ichflow.errors import IchflowError
 from ichflow.files import remove_leftovers, whole
 
 _ABOUT = "about"
+_POLL_S = 1.0
 Arrays = dict[str, list[NDArray[Any]]]
+
+log = logging.getLogger(__name__)
 
 
 class ResumeFile:
@@ -35,34 +39,47 @@ class ResumeFile:
         self._identity = identity
 
     @contextmanager
-    def alone(self) -> Generator[None]:
-        """Let no other process, here or on another node, train with this state meanwhile.
+    def alone(self, tell: Callable[[str], None]) -> Generator[None]:
+        """Wait until no other process, here or on another node, trains with this state, and let none do so meanwhile.
 
-        Where Snakemake alone was killed, its training goes on, and the next one would be started beside it.
+        Where Snakemake alone was killed, its training goes on, and the next one is started beside it.
 
-        Raises
-        ------
-        IchflowError
-            Another process does.
+        Parameters
+        ----------
+        tell
+            Called once if there is another one, with what can be done about it.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _lock_of(self.path).open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
-                file.seek(0)
-                raise IchflowError(
-                    f"train: '{self.path}' is in use by another training ({file.read().strip()}), which goes on though "
-                    "the Snakemake that started it may have ended; expected to be alone. Wait until it has ended, or "
-                    "end it, and run the same command again: nothing is lost. If that machine is down, delete "
-                    f"'{file.name}'."
-                ) from None
-            except OSError:  # some network file systems have no locks
-                pass
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}\n")
-            file.flush()
+        with ExitStack() as stack:
+            if (lock := self._claimed(stack)) is None:
+                tell(self._told_other())
+            while lock is None:
+                time.sleep(_POLL_S)
+                lock = self._claimed(stack)
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {platform.node()}\n")
+            lock.flush()
             yield
+
+    def _claimed(self, stack: ExitStack) -> IO[str] | None:
+        """Return the open lock, or nothing where another process has it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = _lock_of(self.path).open("a", encoding="utf-8")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.close()
+            return None
+        except OSError as error:
+            log.info("no lock of '%s' (%s): nothing keeps a second training from it", self.path, error)
+        return stack.enter_context(file)
+
+    def _told_other(self) -> str:
+        other = _lock_of(self.path).read_text(encoding="utf-8").strip()
+        return (
+            f"warning: another training ({other}) uses '{self.path}'; the Snakemake that started it may have been "
+            "killed. This one waits for its end, and goes on from there. End that process to have this one go on "
+            f"now; if its machine is down, delete '{_lock_of(self.path)}'"
+        )
 
     def save(self, facts: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
         """Replace the state, whole or not at all.

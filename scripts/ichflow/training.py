@@ -78,13 +78,12 @@ def train(
     Raises
     ------
     IchflowError
-        A part has no slice, none of the training slices has a hemorrhage, a loss or a weight is no number, or another
-        process trains with the same state.
+        A part has no slice, none of the training slices has a hemorrhage, or a loss or a weight is no number.
     """
     make_repeatable(recipe.seed)
     precision = hardware.precision(recipe.precision)
     with ExitStack() as stack:
-        stack.enter_context(state.alone())
+        stack.enter_context(state.alone(tell))
         devices = hardware.devices(recipe.batch_size)
         parts = {
             "training": _batches("training", training, recipe, scratch, workers, devices),

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from ichflow import resume, shards, training
-from ichflow.errors import IchflowError
 from ichflow.resume import ResumeFile
 from support import QUICK_XLA, ROOT
 from test_training import TINY, blob_shard
@@ -136,7 +135,7 @@ def test_a_state_comes_back_as_it_was_saved_and_leaves_nothing(state):
     for name, group in ARRAYS.items():
         for one, other in zip(arrays[name], group, strict=True):
             np.testing.assert_array_equal(one, other)
-    with state.alone():
+    with state.alone(print):
         pass
     resume.remove(state.path)
     assert not list(state.path.parent.iterdir())
@@ -216,28 +215,30 @@ HOLDER = """
 import sys
 sys.path.append(sys.argv[1])
 from ichflow.resume import ResumeFile
-with ResumeFile(sys.argv[2], "{}").alone():
+with ResumeFile(sys.argv[2], "{}").alone(print):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("killed", [False, True])
-def test_a_state_is_in_use_by_one_training_at_a_time(state, killed):
-    command = [sys.executable, "-c", HOLDER, str(ROOT / "scripts"), str(state.path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as other:
+@pytest.mark.parametrize("how", ["ends", "is killed", "its machine is down"])
+def test_a_state_is_used_by_one_training_at_a_time(state, how):
+    command, told = [sys.executable, "-c", HOLDER, str(ROOT / "scripts"), str(state.path)], list[str]()
+    lock = state.path.with_suffix(".lock")
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == "held\n"
-        for _ in range(2):
-            with (
-                pytest.raises(IchflowError, match=rf"in use by another training \(process {other.pid} on "),
-                state.alone(),
-            ):
-                pass
-        if killed:
-            other.kill()
-    with state.alone():
-        assert f"process {os.getpid()} on " in state.path.with_suffix(".lock").read_text()
+
+        def act(line):
+            told.append(line)
+            {"ends": other.stdin.close, "is killed": other.kill, "its machine is down": lock.unlink}[how]()
+
+        with state.alone(act):
+            assert (other.poll() is None) == (how == "its machine is down")
+            assert f"process {os.getpid()} on " in lock.read_text()
+    assert len(told) == 1
+    assert f"another training (process {other.pid} on " in told[0]
+    with state.alone(told.append):
+        assert len(told) == 1
 
 
 def test_what_a_kill_left_of_a_state_is_removed_and_nothing_else(state):

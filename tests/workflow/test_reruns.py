@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from runs import TINY
 from support import QUICK_XLA, ROOT
@@ -77,45 +79,56 @@ def test_a_key_of_evaluation_neither_trains_nor_draws_the_rules_again(copied):
     assert not {"train_fold", "predict_patient", "figure_rules"} & set(planned)
 
 
+LONGER = {"unet-small": {"size": 32, "filters": 2, "levels": 2, "epochs": 60, "stop_after": 60}}
+HISTORY = "models/unet-small/fold-0/history.csv"
+STATE = "resume/unet-small-fold-0.npz"
+TRAINING_LOG = "logs/phantom/train_fold/unet-small-fold-0.log"
+
+
 def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(copies):
-    longer = {"unet-small": {"size": 32, "filters": 2, "levels": 2, "epochs": 6, "stop_after": 6}}
-    alone, killed = copies("alone"), copies("killed")
-    for run in (alone, killed):
-        run.configure(recipes=longer)
+    alone, killed, orphaned = copies("alone"), copies("killed"), copies("orphaned")
+    for run in (alone, killed, orphaned):
+        run.configure(recipes=LONGER)
     alone.snakemake("train")
-    state = killed.result("resume/unet-small-fold-0.npz")
+    expected = alone.result(HISTORY).read_bytes()
+    state, log, history = killed.result(STATE), killed.path(TRAINING_LOG), killed.result(HISTORY)
     killed.killed("train", once=state)
-    assert not killed.result("models/unet-small/fold-0/model.keras").exists()
+    assert not history.exists()
     killed.snakemake("--unlock")
     killed.snakemake("train", "--rerun-incomplete")
-    log = killed.path("logs/phantom/train_fold/unet-small-fold-0.log")
     assert "going on after epoch" in log.read_text()
-    assert "epoch 1/6" not in log.read_text()
-    history = killed.result("models/unet-small/fold-0/history.csv")
-    expected = alone.result("models/unet-small/fold-0/history.csv").read_bytes()
+    assert "epoch 1/60" not in log.read_text()
     assert history.read_bytes() == expected
     # What Snakemake removes if it is killed after the last epoch, before it has taken note of the outputs
     for path in history.parent.iterdir():
         path.unlink()
     killed.snakemake("export")
-    assert "going on after epoch 6" in log.read_text()
+    assert "going on after epoch 60" in log.read_text()
     assert history.read_bytes() == expected
     assert not list(state.parent.iterdir())
+    assert_waits_for_the_orphan(orphaned)
+    assert orphaned.result(HISTORY).read_bytes() == expected
 
 
-def test_a_training_that_outlived_its_snakemake_is_not_begun_beside_itself(copied):
-    copied.configure(
-        recipes={"unet-small": {"size": 32, "filters": 2, "levels": 2, "epochs": 2000, "stop_after": 2000}}
-    )
-    state = copied.result("resume/unet-small-fold-0.npz")
-    training = copied.orphaned("train", once=state)
+def assert_waits_for_the_orphan(run):
+    """Kill Snakemake alone, whose training goes on, and start it again."""
+    training = run.orphaned("train", once=run.result(STATE))
+    os.kill(training, signal.SIGSTOP)
+    log = run.path(TRAINING_LOG)
     try:
-        copied.snakemake("--unlock")
-        printed = copied.snakemake("train", "--rerun-incomplete", check=False)
-        assert f"in use by another training (process {training} on " in printed
-        assert state.exists()
-    finally:
+        run.snakemake("--unlock")
+        with ThreadPoolExecutor(1) as pool:
+            again = pool.submit(run.snakemake, "export", "--rerun-incomplete")
+            while "another training" not in log.read_text():
+                assert not again.done(), again.result()
+                time.sleep(0.1)
+            os.kill(training, signal.SIGCONT)
+            assert f"another training (process {training} on " in again.result()
+    except BaseException:
         os.kill(training, signal.SIGKILL)
+        raise
+    assert "going on after epoch 60" in log.read_text()
+    assert not list(run.result("resume").iterdir())
 
 
 def test_one_failing_rule_is_run_again_alone(copied):
