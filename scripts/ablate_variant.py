@@ -15,15 +15,20 @@ with logged(snakemake.log[0]) as tell:
     fold = Fold.find(tables.read(source.splits), 0, source.shards, source.digests)
     recipe = Recipe.from_json(snakemake.params.recipe)
     state = training.state_of(snakemake.params.state, recipe, fold.digests)
-    network, facts, _ = training.train(
-        recipe,
-        fold.shards[splits.TRAIN],
-        fold.shards[splits.VALIDATION],
-        snakemake.resources.tmpdir,
-        state,
-        workers=cores,
-        tell=lambda line: tell(f"{name}: {line}"),
-    )
-    tell(f"{name}: {facts['epochs']} epochs in {facts['seconds']:.0f} s, kept epoch {facts['best_epoch']}")
-    rows = ablation.measure(network, recipe, facts["threshold"]["used"], fold.shards[splits.TEST])
-    tables.write(snakemake.output[0], rows, ablation.SCHEMA)
+
+    def heard(line: str) -> None:
+        tell(f"{name}: {line}")
+
+    with state.alone(heard):
+        network, facts, _ = training.train(
+            recipe,
+            fold.shards[splits.TRAIN],
+            fold.shards[splits.VALIDATION],
+            snakemake.resources.tmpdir,
+            state,
+            workers=cores,
+            tell=heard,
+        )
+        heard(f"{facts['epochs']} epochs in {facts['seconds']:.0f} s, kept epoch {facts['best_epoch']}")
+        rows = ablation.measure(network, recipe, facts["threshold"]["used"], fold.shards[splits.TEST])
+        tables.write(snakemake.output[0], rows, ablation.SCHEMA)

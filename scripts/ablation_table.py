@@ -5,7 +5,7 @@ from ichflow.job import logged
 with logged(snakemake.log[0]):
     import json
 
-    from ichflow import ablation, figures, resume, tables
+    from ichflow import ablation, figures, tables
 
     changed = json.loads(snakemake.params.variants)
     seeds = len(snakemake.params.seeds)
@@ -17,5 +17,3 @@ with logged(snakemake.log[0]):
     rows = ablation.table(runs, changed, snakemake.params.resamples, snakemake.params.seed)
     tables.write_csv(snakemake.output.table, rows, ablation.COLUMNS)
     figures.ablation(rows, snakemake.output.figure)
-    for state in snakemake.params.states:
-        resume.remove(state)

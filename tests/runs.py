@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -53,23 +52,16 @@ class Run:
         environment = os.environ | {"XDG_CACHE_HOME": str(self.folder / ".cache")}
         return command, {"env": environment, "cwd": self.folder}
 
-    def killed(self, *arguments, once):
-        """Start Snakemake, and kill it with all its jobs once a file is there."""
-        self._killed(arguments, once, os.killpg)
-
     def orphaned(self, *arguments, once):
         """Start Snakemake on a training, kill it alone once the state is there, and return the training's process."""
-        self._killed(arguments, once, os.kill)
-        return int(once.with_suffix(".lock").read_text().split()[1])
-
-    def _killed(self, arguments, once, kill):
         command, where = self._command(arguments)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, start_new_session=True, **quiet, **where) as running:
+        with subprocess.Popen(command, **quiet, **where) as running:
             while not once.exists():
                 assert running.poll() is None, "it ended before it could be killed"
                 time.sleep(0.01)
-            kill(running.pid, signal.SIGKILL)
+            running.kill()
+        return int(once.with_suffix(".lock").read_text().split()[1])
 
     def planned(self, *arguments):
         """Return how many jobs of each rule a dry run plans."""

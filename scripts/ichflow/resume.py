@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,36 +49,36 @@ class ResumeFile:
         tell
             Called once if there is another one, with what can be done about it.
         """
-        with ExitStack() as stack:
-            if (lock := self._claimed(stack)) is None:
-                tell(self._told_other())
-            while lock is None:
-                time.sleep(_POLL_S)
-                lock = self._claimed(stack)
+        if (lock := self._claimed()) is None:
+            tell(self._told_other())
+        while lock is None:
+            time.sleep(_POLL_S)
+            lock = self._claimed()
+        with lock:
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {platform.node()}\n")
-            lock.flush()
+            _to_disk(lock)
             yield
 
-    def _claimed(self, stack: ExitStack) -> IO[str] | None:
-        """Return the open lock, or nothing where another process has it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = _lock_of(self.path).open("a", encoding="utf-8")
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            file.close()
-            return None
-        except OSError as error:
-            log.info("no lock of '%s' (%s): nothing keeps a second training from it", self.path, error)
-        return stack.enter_context(file)
+    def _claimed(self) -> IO[str] | None:
+        """Return the open lock, or nothing where another process has it or has just removed it."""
+        path = _lock_of(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+        if _is_locked(file) and _is_at(path, file):
+            return file
+        file.close()
+        return None
 
     def _told_other(self) -> str:
-        other = _lock_of(self.path).read_text(encoding="utf-8").strip()
+        try:
+            other = _lock_of(self.path).read_text(encoding="utf-8").strip()
+        except OSError:
+            other = "which has just ended"
         return (
             f"warning: another training ({other}) uses '{self.path}'; the Snakemake that started it may have been "
-            "killed. This one waits for its end, and goes on from there. End that process to have this one go on "
-            f"now; if its machine is down, delete '{_lock_of(self.path)}'"
+            "killed. This one waits for its end, and goes on from there if it is the same training. End that process "
+            f"to have this one begin now; if its machine is down, delete '{_lock_of(self.path)}'"
         )
 
     def save(self, facts: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
@@ -98,7 +98,7 @@ class ResumeFile:
             np.savez(temporary, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **flat)
             # A name may reach the disk before what it names: after a power failure there would be no state at all
             with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+                _to_disk(file)
 
     def load(self, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays] | None:
         """Return the facts and arrays that were saved last, or None where there is no state to go on from.
@@ -141,6 +141,29 @@ def remove(path: str | Path) -> None:
     for found in (path, _lock_of(path)):
         found.unlink(missing_ok=True)
     remove_leftovers(path)
+
+
+def _to_disk(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _is_locked(file: IO[str]) -> bool:
+    """Lock a file for this process; locks of this kind hold on network file systems, too, and end with the process."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as error:
+        log.info("no lock of '%s' (%s): nothing keeps a second training from it", file.name, error)
+    return True
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock_of(path: Path) -> Path:

@@ -59,8 +59,7 @@ def train(
     scratch
         An existing folder on a fast disk for decoded slices, which have no name there.
     state
-        Where the state is kept between epochs. It stays: who uses the model removes it, since until then a kill could
-        take the model.
+        Where the state is kept between epochs; the caller removes it once the model cannot be lost any more.
     workers
         Threads that prepare batches, as many as the backend was given to compute.
     tell
@@ -83,7 +82,6 @@ def train(
     make_repeatable(recipe.seed)
     precision = hardware.precision(recipe.precision)
     with ExitStack() as stack:
-        stack.enter_context(state.alone(tell))
         devices = hardware.devices(recipe.batch_size)
         parts = {
             "training": _batches("training", training, recipe, scratch, workers, devices),

@@ -37,7 +37,7 @@ rule ablate_variant:
 
 
 rule ablation_table:
-    """Each variant against the recipe, with intervals over patients and seeds. What trainings left is removed."""
+    """Each variant against the recipe, with intervals over patients and seeds."""
     input:
         expand(
             "<results>/ablation/{variant}-seed-{seed}.parquet",
@@ -64,7 +64,6 @@ rule ablation_table:
     params:
         variants=json.dumps(VARIANTS),
         seeds=SEEDS,
-        states=expand(ABLATION_STATE, variant=VARIANTS, seed=SEEDS),
         resamples=lookup(within=config, dpath="statistics/resamples"),
         seed=lookup(within=config, dpath="statistics/seed"),
         contract=contracts.ABLATION,

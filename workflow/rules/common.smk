@@ -38,6 +38,8 @@ TRAINED = [model for model in MODELS if not config["recipes"][model]["file"]]
 FOLDS = range(config["split"]["folds"])
 VARIANTS = recipes.variants(config["ablation"]["choices"])
 SEEDS = config["ablation"]["seeds"]
+# What trainings go on from if they are cut off
+STATE = f"results/{NAME}/resume/{{model}}-fold-{{fold}}.npz"
 ABLATION_STATE = f"results/{NAME}/resume/ablation-{{variant}}-seed-{{seed}}.npz"
 CASES = ["best", "median", "worst", "false-alarm"]
 PICTURES = ["heatmap", "attention", "rendering", "montage"]
@@ -106,6 +108,26 @@ def choose_jobs_as_jobs_end():
         workflow.scheduler.job_rate_limiter = None
 
 
+def remove_states():
+    """Remove what finished trainings would have gone on from, now that Snakemake has taken note of what they made."""
+    from ichflow import resume  # imports more than the rules' files may
+
+    of_models = {"model": TRAINED, "fold": FOLDS}
+    of_variants = {"variant": VARIANTS, "seed": SEEDS}
+    for state, made, keys in (
+        (STATE, "models/{model}/fold-{fold}/model.keras", of_models),
+        (ABLATION_STATE, "ablation/{variant}-seed-{seed}.parquet", of_variants),
+    ):
+        made = expand(f"results/{NAME}/{made}", **keys)
+        for path, output in zip(expand(state, **keys), made):
+            if Path(output).exists():
+                resume.remove(path)
+
+
+onsuccess:
+    remove_states()
+
+
 onstart:
     choose_jobs_as_jobs_end()
     if workflow.executor_plugin and workflow.executor_plugin.name == "slurm-batch":
@@ -128,11 +150,6 @@ def recipe_keys(model, **changed):
 def recipe(wildcards):
     """The keys that make a model, as JSON: a change of any of them trains this model only."""
     return recipe_keys(wildcards.model)
-
-
-def resume_state(wildcards):
-    """Where a training leaves what it goes on from if it is cut off, until its model is exported."""
-    return f"results/{NAME}/resume/{wildcards.model}-fold-{wildcards.fold}.npz"
 
 
 def training_minutes(wildcards, attempt):

@@ -46,7 +46,7 @@ rule train_fold:
         runtime=training_minutes,
     params:
         recipe=recipe,
-        state=resume_state,
+        state=STATE,
         tensorboard=tensorboard_folder,
         contract=contracts.TRAINING,
     message:
@@ -56,7 +56,7 @@ rule train_fold:
 
 
 rule export_fold:
-    """A trained network to ONNX, with the recipe inside. What the training would have gone on from is removed."""
+    """A trained network to ONNX, with the recipe inside."""
     input:
         model="<results>/models/{model}/fold-{fold}/model.keras",
         provenance="<results>/models/{model}/fold-{fold}/provenance.json",
@@ -67,7 +67,6 @@ rule export_fold:
     conda:
         "../../envs/training.yaml"
     params:
-        state=resume_state,
         contract=contracts.MODEL,
     message:
         "Export {wildcards.model}, fold {wildcards.fold}"
