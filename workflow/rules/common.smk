@@ -109,13 +109,16 @@ def choose_jobs_as_jobs_end():
 
 
 def remove_states():
-    """Remove what finished trainings would have gone on from, now that Snakemake has taken note of what they made."""
+    """Remove what finished trainings would have gone on from, now that Snakemake has taken note of what they made.
+
+    It has removed what others made, which failed; where it is killed, this is not done.
+    """
     from ichflow import resume  # imports more than the rules' files may
 
     of_models = {"model": TRAINED, "fold": FOLDS}
     of_variants = {"variant": VARIANTS, "seed": SEEDS}
     for state, made, keys in (
-        (STATE, "models/{model}/fold-{fold}/model.keras", of_models),
+        (STATE, "models/{model}/fold-{fold}/provenance.json", of_models),
         (ABLATION_STATE, "ablation/{variant}-seed-{seed}.parquet", of_variants),
     ):
         made = expand(f"results/{NAME}/{made}", **keys)
@@ -125,6 +128,10 @@ def remove_states():
 
 
 onsuccess:
+    remove_states()
+
+
+onerror:
     remove_states()
 
 
