@@ -14,21 +14,13 @@ with logged(snakemake.log[0]) as tell:
     source, name = snakemake.input, f"{snakemake.wildcards.variant}, seed {snakemake.wildcards.seed}"
     fold = Fold.find(tables.read(source.splits), 0, source.shards, source.digests)
     recipe = Recipe.from_json(snakemake.params.recipe)
-    state = training.state_of(snakemake.params.state, recipe, fold.digests)
 
     def heard(line: str) -> None:
         tell(f"{name}: {line}")
 
-    with state.alone(heard):
-        network, facts, _ = training.train(
-            recipe,
-            fold.shards[splits.TRAIN],
-            fold.shards[splits.VALIDATION],
-            snakemake.resources.tmpdir,
-            state,
-            workers=cores,
-            tell=heard,
-        )
+    with training.trained(
+        recipe, fold, snakemake.params.state, snakemake.resources.tmpdir, workers=cores, tell=heard
+    ) as (network, facts, _):
         heard(f"{facts['epochs']} epochs in {facts['seconds']:.0f} s, kept epoch {facts['best_epoch']}")
         rows = ablation.measure(network, recipe, facts["threshold"]["used"], fold.shards[splits.TEST])
         tables.write(snakemake.output[0], rows, ablation.SCHEMA)

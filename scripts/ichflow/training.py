@@ -5,20 +5,21 @@ import json
 import logging
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from ichflow import contracts, hardware, losses, networks
+from ichflow import contracts, hardware, losses, networks, splits
 from ichflow.batches import Batches
 from ichflow.clock import Clock
 from ichflow.course import HISTORY, Course
 from ichflow.errors import IchflowError
 from ichflow.files import whole
+from ichflow.fold import Fold
 from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
 from ichflow.slices import SliceStore
@@ -114,6 +115,37 @@ def train(
             "versions": versions(),
         }
     return best, facts, course.rows
+
+
+@contextmanager
+def trained(
+    recipe: Recipe,
+    fold: Fold,
+    state: str | Path,
+    scratch: str | Path,
+    *,
+    workers: int,
+    tell: Callable[[str], None],
+    tensorboard: str | Path | None = None,
+) -> Generator[tuple[Any, dict[str, Any], list[dict[str, Any]]]]:
+    """Train on a fold as :func:`train` does, and give what it returns; within the block no other process does so.
+
+    Parameters
+    ----------
+    recipe
+        What to train.
+    fold
+        Whose patients to train on.
+    state
+        The file in which the state is kept, see :func:`state_of`. It stays: whoever knows that what the block made
+        cannot be lost any more removes it.
+    scratch, workers, tell, tensorboard
+        As for :func:`train`.
+    """
+    file = state_of(state, recipe, fold.digests)
+    with file.alone(tell):
+        parts = fold.shards[splits.TRAIN], fold.shards[splits.VALIDATION]
+        yield train(recipe, *parts, scratch, file, workers=workers, tell=tell, tensorboard=tensorboard)
 
 
 def _batches(
