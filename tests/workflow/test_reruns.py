@@ -113,6 +113,7 @@ def kill_snakemake_then_the_training(run):
     """Have the next training wait as long as that one lives, which is stopped, so that it cannot end by itself."""
     training = run.orphaned("train", once=run.result(STATE))
     os.kill(training, signal.SIGSTOP)
+    assert not run.result("models/unet-small/fold-0/model.keras").exists()
     log = run.path(TRAINING_LOG)
     with ThreadPoolExecutor(1) as pool:
         try:
