@@ -3,6 +3,11 @@
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
+from ichflow import settings
+from ichflow.recipes import Recipe
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,3 +26,16 @@ def unprivileged():
         yield
     finally:
         os.seteuid(0)
+
+
+def shipped_config() -> dict[str, Any]:
+    """Return config/config.yaml with all defaults filled in."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    settings.complete(config, ROOT / "workflow/schemas/config.schema.yaml")
+    return config
+
+
+def shipped_recipes() -> dict[str, Recipe]:
+    """Return the recipes of config/config.yaml."""
+    recipes = shipped_config()["recipes"].items()
+    return {name: Recipe(**{key: value for key, value in keys.items() if key != "file"}) for name, keys in recipes}

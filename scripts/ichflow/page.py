@@ -23,8 +23,9 @@ from ichflow import (
 )
 from ichflow.files import read_json, sha256, write_text
 from ichflow.provenance import Code
-from ichflow.recipes import idle, in_words
+from ichflow.recipes import in_words
 from ichflow.report import Page, Picture, Section, Table
+from ichflow.schedule import idle
 
 METHODS_NOTE = (
     "Written by the program from the config, the tables and what the trainings report, as a reviewer looks for it in a "

@@ -97,13 +97,6 @@ class Recipe:
         return asdict(self)
 
 
-def idle(keys: Mapping[str, Any]) -> set[str]:
-    """Return the keys of a recipe that change nothing, since others leave them nothing to do."""
-    if keys["monitor"] == LAST:
-        return {"stop_after", "halve_after"}
-    return {"halve_after"} if keys["schedule"] == COSINE else set()
-
-
 def in_words(value: Any) -> str:
     """Return the value of a key in the words of the config."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -14,7 +14,8 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from ichflow.errors import IchflowError
-from ichflow.recipes import BASELINES, idle, in_words
+from ichflow.recipes import BASELINES, in_words
+from ichflow.schedule import GOVERNING, idle
 
 
 def _is_number(checker: Any, value: Any) -> bool:
@@ -188,9 +189,9 @@ def _idle_choice(base: str, recipe: dict[str, Any], key: str, value: Any, before
         return [f"found {in_words(value)}, which is that of '{base}' itself; expected another one"]
     if value in before:
         return [f"found {in_words(value)} twice; expected each value once"]
-    if key in idle(recipe | {key: value}):
-        monitor, schedule = recipe["monitor"], recipe["schedule"]
-        return [f"changes nothing in '{base}', whose monitor is '{monitor}' and whose schedule is '{schedule}'"]
+    if key in idle(recipe) & idle(recipe | {key: value}):
+        others = ", ".join(f"{name} {in_words(recipe[name])}" for name in GOVERNING if name != key)
+        return [f"{in_words(value)} changes nothing in '{base}', which has {others}"]
     return []
 
 

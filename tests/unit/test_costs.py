@@ -4,17 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import yaml
-from ichflow import costs, networks, settings
-from ichflow.recipes import Recipe
-from support import ROOT
+from ichflow import costs, networks
+from support import shipped_recipes
 
-CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-settings.complete(CONFIG, ROOT / "workflow/schemas/config.schema.yaml")
-RECIPES = {
-    name: Recipe(**{key: value for key, value in keys.items() if key != "file"})
-    for name, keys in CONFIG["recipes"].items()
-}
+RECIPES = shipped_recipes()
 
 
 @pytest.mark.parametrize("name", RECIPES)

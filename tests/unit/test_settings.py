@@ -154,7 +154,7 @@ def test_what_an_ablation_cannot_try_is_refused():
     [
         ({"loss": ["dice_focal", "dice_crossentropy"]}, "loss: found dice_crossentropy, which is that of 'unet-small'"),
         ({"positive_share": [None, None]}, "positive_share: found null twice; expected each value once"),
-        ({"stop_after": [3]}, "stop_after: changes nothing in 'unet-small', whose monitor is 'last'"),
+        ({"stop_after": [3]}, "stop_after: 3 changes nothing in 'unet-small', which has monitor last, schedule cosine"),
     ],
 )
 def test_a_variant_that_changes_nothing_is_refused(choices, told):

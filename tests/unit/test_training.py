@@ -12,8 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
-import yaml
-from ichflow import batches, export, hardware, losses, networks, prediction, settings, shards, slices, training, windows
+from ichflow import batches, export, hardware, losses, networks, prediction, shards, slices, training, windows
 from ichflow.augment import AIR_HU, UNSHADED, Augmenter, Elastic
 from ichflow.batches import Batches
 from ichflow.clock import Clock
@@ -22,20 +21,14 @@ from ichflow.dataset import LABELS
 from ichflow.errors import IchflowError
 from ichflow.inference import Predictor, mean_probabilities
 from ichflow.normalization import FusedBatchNormalization
-from ichflow.recipes import Recipe
 from ichflow.resume import ResumeFile
 from ichflow.shards import Shard, ShardInfo
 from ichflow.slices import SliceStore
 from ichflow.thresholds import PixelCounts
 from ichflow.windowing import Windowing
-from support import ROOT
+from support import shipped_recipes
 
-CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-settings.complete(CONFIG, ROOT / "workflow/schemas/config.schema.yaml")
-RECIPES = {
-    name: Recipe(**{key: value for key, value in keys.items() if key != "file"})
-    for name, keys in CONFIG["recipes"].items()
-}
+RECIPES = shipped_recipes()
 TINY = dataclasses.replace(
     RECIPES["unet-small"],
     size=32,
