@@ -8,7 +8,6 @@ Each connection has a thread. Threads hand what is to be counted or told to the 
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 import queue
@@ -38,6 +37,7 @@ from urllib3.util import Retry
 from ichflow.ctich import CHECKSUMS
 from ichflow.errors import IchflowError
 from ichflow.files import sha256, whole
+from ichflow.locks import claimed
 
 USERNAME = "PHYSIONET_USERNAME"
 PASSWORD = "PHYSIONET_PASSWORD"
@@ -49,6 +49,7 @@ EXAMPLE = "https://physionet.org/files/ct-ich/1.3.1/"
 USER_AGENT = "ichflow/0.1"
 
 _PART = ".part"
+_LOCK = ".lock"
 _CHUNK = 16 * 1024  # bytes; a cut costs at most this much
 _CONNECT_S = 20.0
 _FAREWELL_S = 2.0  # how long threads get to notice that all is over
@@ -335,26 +336,20 @@ def _is_safe(name: str) -> bool:
 @contextmanager
 def _alone(folder: Path) -> Generator[None]:
     """Make the folder and lock it: two that write the same ``.part`` would spoil a file already verified."""
+    path = folder / _LOCK
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
+        lock = claimed(path)
     except OSError as error:
         raise _disk_error(error, folder) from None
-    try:
-        with suppress(OSError):  # some network file systems have no locks
-            _lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if lock is None:
         raise IchflowError(
             f"'{folder}': another process is fetching into this folder, expected to be alone. Wait until it has ended."
-        ) from None
+        )
+    with lock:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _keep_list(run: _Run, checksums: bytes) -> None:

@@ -1,8 +1,6 @@
 """The state that an interrupted training goes on from: one file, whole or not at all, for one training only."""
 
-import fcntl
 import json
-import logging
 import os
 import platform
 import time
@@ -15,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ichflow.files import remove_leftovers, whole
+from ichflow.locks import claimed
 
 _ABOUT = "about"
 _POLL_S = 1.0
 Arrays = dict[str, list[NDArray[Any]]]
-
-log = logging.getLogger(__name__)
 
 
 class ResumeFile:
@@ -49,26 +46,17 @@ class ResumeFile:
         tell
             Called once if there is another one, with what can be done about it.
         """
-        if (lock := self._claimed()) is None:
+        path = _lock_of(self.path)
+        if (lock := claimed(path)) is None:
             tell(self._told_other())
         while lock is None:
             time.sleep(_POLL_S)
-            lock = self._claimed()
+            lock = claimed(path)
         with lock:
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {platform.node()}\n")
             _to_disk(lock)
             yield
-
-    def _claimed(self) -> IO[str] | None:
-        """Return the open lock, or nothing where another process has it or has just removed it."""
-        path = _lock_of(self.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8")
-        if _is_locked(file) and _is_at(path, file):
-            return file
-        file.close()
-        return None
 
     def _told_other(self) -> str:
         try:
@@ -146,24 +134,6 @@ def remove(path: str | Path) -> None:
 def _to_disk(file: IO[Any]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _is_locked(file: IO[str]) -> bool:
-    """Lock a file for this process; locks of this kind hold on network file systems, too, and end with the process."""
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError as error:
-        log.info("no lock of '%s' (%s): nothing keeps a second training from it", file.name, error)
-    return True
-
-
-def _is_at(path: Path, file: IO[str]) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _lock_of(path: Path) -> Path:

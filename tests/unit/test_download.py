@@ -742,6 +742,13 @@ def test_two_never_fetch_into_one_folder(server, fetch):
     assert told
 
 
+def test_a_lock_that_a_killed_process_left_holds_nobody_back(fetch, folder):
+    folder.mkdir()
+    (folder / ".lock").touch()
+    fetch()
+    assert content(folder) == FILES
+
+
 # What is told
 
 
