@@ -3,7 +3,6 @@
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 from ichflow import settings
@@ -28,14 +27,9 @@ def unprivileged():
         os.seteuid(0)
 
 
-def shipped_config() -> dict[str, Any]:
-    """Return config/config.yaml with all defaults filled in."""
+def shipped_recipes() -> dict[str, Recipe]:
+    """Return the recipes of config/config.yaml with all defaults filled in."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings.complete(config, ROOT / "workflow/schemas/config.schema.yaml")
-    return config
-
-
-def shipped_recipes() -> dict[str, Recipe]:
-    """Return the recipes of config/config.yaml."""
-    recipes = shipped_config()["recipes"].items()
+    recipes = config["recipes"].items()
     return {name: Recipe(**{key: value for key, value in keys.items() if key != "file"}) for name, keys in recipes}

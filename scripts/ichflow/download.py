@@ -349,7 +349,8 @@ def _alone(folder: Path) -> Generator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what stays of it holds nobody back
+                path.unlink()
 
 
 def _keep_list(run: _Run, checksums: bytes) -> None:

@@ -1,5 +1,6 @@
 """Locks between processes, on one machine or on several that share a file system."""
 
+import errno
 import fcntl
 import logging
 import os
@@ -38,7 +39,7 @@ def claimed(path: Path) -> IO[str] | None:
 def _is_locked(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # the latter from Windows' file systems
         return False
     except OSError as error:
         log.info("no lock of '%s' (%s): nothing keeps a second process from it", file.name, error)
@@ -48,5 +49,7 @@ def _is_locked(file: IO[str]) -> bool:
 def _is_at(path: Path, file: IO[str]) -> bool:
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESTALE):
+            return False
+        raise

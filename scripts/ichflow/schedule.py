@@ -81,7 +81,7 @@ class Schedule:
 
 
 def idle(keys: Mapping[str, Any]) -> set[str]:
-    """Return which keys of a recipe change nothing, since :class:`Schedule` never comes to use them.
+    """Return which of ``stop_after`` and ``halve_after`` change nothing, whatever validation says of the epochs.
 
     Parameters
     ----------
@@ -90,8 +90,10 @@ def idle(keys: Mapping[str, Any]) -> set[str]:
     """
     if keys["monitor"] == LAST:
         return {"stop_after", "halve_after"}
-    # Epochs after the first one, if none of them is better
-    worse = min(keys["epochs"] - 1, keys["stop_after"])
-    never = {"stop_after": keys["epochs"] - 1 <= keys["stop_after"]}
-    never["halve_after"] = keys["schedule"] == COSINE or worse <= keys["halve_after"] or worse < keys["warmup"]
+    last = keys["epochs"] - 1  # the first epoch is always the best one so far, so that no more can be worse
+    never_halved = keys["halve_after"] >= min(last, keys["stop_after"]) or keys["warmup"] > last
+    never = {
+        "stop_after": keys["stop_after"] >= last,
+        "halve_after": never_halved or keys["schedule"] == COSINE,
+    }
     return {key for key, is_idle in never.items() if is_idle}

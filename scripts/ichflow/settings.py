@@ -189,9 +189,10 @@ def _idle_choice(base: str, recipe: dict[str, Any], key: str, value: Any, before
         return [f"found {in_words(value)}, which is that of '{base}' itself; expected another one"]
     if value in before:
         return [f"found {in_words(value)} twice; expected each value once"]
-    if key in idle(recipe) & idle(recipe | {key: value}):
-        others = ", ".join(f"{name} {in_words(recipe[name])}" for name in GOVERNING if name != key)
-        return [f"{in_words(value)} changes nothing in '{base}', which has {others}"]
+    for other in (recipe[key], *before):
+        if key in idle(recipe | {key: value}) & idle(recipe | {key: other}):
+            beside = ", ".join(f"{name} {in_words(recipe[name])}" for name in GOVERNING if name != key)
+            return [f"found {in_words(value)}, which changes as little as {in_words(other)} beside {beside}"]
     return []
 
 

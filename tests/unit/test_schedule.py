@@ -2,11 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
-from itertools import repeat
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ichflow.recipes import Recipe
 from ichflow.schedule import Schedule, idle
@@ -70,12 +69,18 @@ RECIPES = st.builds(
 )
 
 
+# One good epoch, some worse ones, and then ever better ones
+COURSES = [[0.5, *[0.1] * worse, *(0.6 + place / 100 for place in range(7 - worse))] for worse in range(8)]
+HALVED_IN_WARM_UP = dataclasses.replace(
+    RECIPE, monitor="val_dice", schedule="halve", warmup=3, halve_after=1, stop_after=2, epochs=8
+)
+
+
 @given(RECIPES)
+@example(HALVED_IN_WARM_UP)
 def test_a_key_is_idle_if_the_course_is_the_same_without_it(recipe: Recipe) -> None:
-    """Epochs that are never better use each of them most."""
-    worse = list(repeat(0.0, 8))
-    as_it_is = course(recipe, worse)
-    same = {key for key in KEYS if course(dataclasses.replace(recipe, **{key: NEVER}), worse) == as_it_is}
+    without = {key: dataclasses.replace(recipe, **{key: NEVER}) for key in KEYS}
+    same = {key for key in KEYS if all(course(without[key], dice) == course(recipe, dice) for dice in COURSES)}
     assert idle(recipe.as_dict()) == same
 
 

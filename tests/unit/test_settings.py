@@ -154,12 +154,20 @@ def test_what_an_ablation_cannot_try_is_refused():
     [
         ({"loss": ["dice_focal", "dice_crossentropy"]}, "loss: found dice_crossentropy, which is that of 'unet-small'"),
         ({"positive_share": [None, None]}, "positive_share: found null twice; expected each value once"),
-        ({"stop_after": [3]}, "stop_after: 3 changes nothing in 'unet-small', which has monitor last, schedule cosine"),
+        ({"stop_after": [3]}, "stop_after: found 3, which changes as little as 10 beside monitor last, schedule"),
     ],
 )
 def test_a_variant_that_changes_nothing_is_refused(choices, told):
     """It would be trained for nothing, and its chance told as what the choice gives."""
     assert f"ablation.choices.{told}" in refused("ablation", value={"choices": choices})
+
+
+def test_a_variant_of_what_is_idle_in_the_recipe_is_trained_if_it_is_not_idle_itself():
+    """A training of 50 epochs that ends after 10 worse ones never comes to the 60th."""
+    config = completed("ablation", value={"recipe": "unet-2d", "choices": {"stop_after": [60]}})
+    assert config["ablation"]["choices"] == {"stop_after": [60]}
+    told = refused("ablation", value={"recipe": "unet-2d", "choices": {"stop_after": [60, 70]}})
+    assert "ablation.choices.stop_after: found 70, which changes as little as 60 beside monitor val_loss" in told
 
 
 def test_what_is_wrong_with_the_recipe_of_an_ablation_is_told_once():
