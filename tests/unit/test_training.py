@@ -37,7 +37,6 @@ TINY = dataclasses.replace(
     weight_average=0.0,
     affine=0.0,
     brightness_contrast=0.3,
-    elastic=0.5,
     filters=4,
     levels=2,
     epochs=40,
