@@ -147,7 +147,7 @@ def test_methods_are_whole_sentences_for_every_kind_of_run(run: str) -> None:
         ("phantom", "from a probability of 0.050, the middle one of the thresholds whose mean Dice"),
         ("phantom", "was to end after 9 epochs; the weights of the last epoch were kept"),
         ("fixed", "on the fly: horizontal flip (probability 0.5), elastic deformation (0.3), brightness and contrast"),
-        ("folded", "and a shift by up to 6 % (0.8), elastic deformation (0.5).\n"),
+        ("folded", "shift by up to 6 % (0.8), elastic deformation (0.5), brightness and contrast"),
         ("ct-ich", "Head CTs of ct-ich-1.3.1 (Hssayeni et al. 2020"),
         ("other", "described by a sheet"),
         ("given", "It came as a file and was not trained here"),

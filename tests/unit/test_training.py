@@ -36,7 +36,6 @@ TINY = dataclasses.replace(
     residual=False,
     weight_average=0.0,
     affine=0.0,
-    brightness_contrast=0.3,
     filters=4,
     levels=2,
     epochs=40,
