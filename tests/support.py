@@ -32,4 +32,4 @@ def shipped_recipes() -> dict[str, Recipe]:
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings.complete(config, ROOT / "workflow/schemas/config.schema.yaml")
     recipes = config["recipes"].items()
-    return {name: Recipe(**{key: value for key, value in keys.items() if key != "file"}) for name, keys in recipes}
+    return {name: Recipe.of_config(keys) for name, keys in recipes}

@@ -81,6 +81,11 @@ class Recipe:
         return len(self.windows) * self.planes
 
     @classmethod
+    def of_config(cls, keys: Mapping[str, Any]) -> "Recipe":
+        """Take the keys of a recipe in a config, which may name a ``file`` beside them."""
+        return cls(**{key: value for key, value in keys.items() if key != "file"})
+
+    @classmethod
     def of_file(cls, keys: Mapping[str, Any]) -> "Recipe":
         """Read the recipe that an exported file carries, which may have keys that recipes had once."""
         if keys.get("test_flip"):

@@ -38,7 +38,7 @@ def network(recipe, path):
     from ichflow import export, networks, training
     from ichflow.recipes import Recipe
 
-    recipe = Recipe(**{key: value for key, value in recipe.items() if key != "file"})
+    recipe = Recipe.of_config(recipe)
     training.write_model(path.with_suffix(".keras"), networks.build(recipe))
     about = {"recipe": recipe.as_dict(), "fold": 0, "threshold": {"validation": 0.5, "used": 0.5}}
     export.export(path.with_suffix(".keras"), about, path)

@@ -102,7 +102,7 @@ def main():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings.complete(config, ROOT / "workflow/schemas/config.schema.yaml")
     keys = config["recipes"]["unet-small"] | {"epochs": given.epochs}
-    recipe = Recipe(**{key: value for key, value in keys.items() if key != "file"})
+    recipe = Recipe.of_config(keys)
     print(f"{platform.machine()}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

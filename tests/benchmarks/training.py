@@ -39,7 +39,7 @@ def recipe_of(name, **changes):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings.complete(config, ROOT / "workflow/schemas/config.schema.yaml")
     keys = config["recipes"][name] | changes
-    return Recipe(**{key: value for key, value in keys.items() if key != "file"})
+    return Recipe.of_config(keys)
 
 
 def make_shards(folder, patients, size):

@@ -48,7 +48,7 @@ def test_the_overlay_for_ct_ich_is_accepted():
 
 def test_recipes_have_just_the_keys_of_the_schema():
     for keys in completed()["recipes"].values():
-        Recipe(**{key: value for key, value in keys.items() if key != "file"})
+        Recipe.of_config(keys)
 
 
 def test_defaults_are_not_shared_between_recipes():

@@ -148,10 +148,8 @@ def digest(*names):
 
 
 def recipe_keys(model, **changed):
-    keys = config["recipes"][model] | changed
-    return json.dumps(
-        {key: value for key, value in keys.items() if key != "file"}, sort_keys=True
-    )
+    changed_recipe = recipes.Recipe.of_config(config["recipes"][model] | changed)
+    return json.dumps(changed_recipe.as_dict(), sort_keys=True)
 
 
 def recipe(wildcards):
