@@ -7,10 +7,16 @@ import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
 
+import pytest
+from ichflow import shards, tables
+from ichflow.inference import Predictor
 from runs import TINY
 from support import QUICK_XLA, ROOT
 
+PATIENTS = [f"{number:03d}" for number in [*range(49, 59), 66, 67]]
 SMALL = TINY["recipes"]["unet-small"]
 
 
@@ -46,6 +52,21 @@ def test_a_deleted_shard_is_made_again_alone_and_nothing_is_trained(copied):
 def test_a_shard_deleted_alone_is_made_again_by_its_stage(copied):
     copied.result("shards/051.parquet").unlink()
     assert copied.planned("slice")["slice_patient"] == 1
+
+
+@pytest.mark.parametrize("changed", [{"seed": 2}, {"test_share": 0.3, "validation_share": 0.34}])
+def test_a_key_that_becomes_what_another_one_is_splits_again(copied, changed):
+    """Snakemake compares a rule's parameters without their names: those of the split are 2, 1, 0.34, 0.3 and 1."""
+    copied.configure(split=changed)
+    assert copied.planned("split")["split"] == 1
+
+
+def test_rules_with_several_keys_name_them():
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    several = [block for block in text.split("\nrule ")[1:] if block.count("lookup(within=config") > 1]
+    assert len(several) > 5
+    for block in several:
+        assert "**named(" in block, block.split(":")[0]
 
 
 def test_a_training_key_does_not_slice_again(copied):
@@ -109,6 +130,26 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(copies):
     assert not list(killed.result("resume").iterdir())
 
 
+def test_the_state_of_a_training_whose_snakemake_was_killed_stays_until_that_training_is_noted(copied):
+    """It ends by itself, but Snakemake deletes what it made before it trains again."""
+    copied.configure(recipes=LONGER)
+    state, history = copied.result(STATE), copied.result(HISTORY)
+    before = history.read_bytes()
+    training = copied.orphaned("train", once=state)
+    end = time.monotonic() + 300
+    while not history.exists() or history.read_bytes() == before or Path(f"/proc/{training}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    expected = history.read_bytes()
+    copied.snakemake("--unlock")
+    copied.snakemake("results/phantom/verified/049.json", "--forcerun", "verify_patient")
+    assert state.exists()
+    copied.snakemake("train", "--rerun-incomplete")
+    assert "going on after epoch 6" in copied.path(TRAINING_LOG).read_text()
+    assert history.read_bytes() == expected
+    assert not state.exists()
+
+
 def kill_snakemake_then_the_training(run):
     """Have the next training wait as long as that one lives, which is stopped, so that it cannot end by itself."""
     training = run.orphaned("train", once=run.result(STATE))
@@ -141,11 +182,25 @@ def test_every_stage_has_a_target(finished):
     assert "Nothing to be done" in finished.snakemake(*stages.split())
 
 
-def test_cross_validation_predicts_everyone_out_of_fold(fresh):
-    fresh.configure(split={"folds": 2, "validation_share": 0.3})
-    planned = fresh.planned()
-    assert planned["train_fold"] == planned["export_fold"] == 2
-    assert planned["predict_patient"] == 12
+def test_cross_validation_predicts_everyone_by_the_model_that_did_not_see_them(copied):
+    copied.configure(split={"folds": 2, "validation_share": 0.3})
+    copied.snakemake("predict")
+    folds = {patient: [] for patient in PATIENTS}
+    for fold in (0, 1):
+        facts = json.loads(copied.result(f"models/unet-small/fold-{fold}/provenance.json").read_text())
+        parts = facts["patients"]
+        assert sorted(chain.from_iterable(parts.values())) == PATIENTS
+        for patient in parts["test"]:
+            folds[patient].append(fold)
+    assert {len(of_patient) for of_patient in folds.values()} == {1}
+    models = [Predictor(copied.result(f"models/unet-small/fold-{fold}/model.onnx"), 1) for fold in (0, 1)]
+    for patient, (fold,) in folds.items():
+        rows = tables.read(copied.result(f"predictions/unet-small/{patient}.parquet"))
+        assert {row["fold"] for row in rows} == {fold}
+        hu = shards.read(copied.result(f"shards/{patient}.parquet")).hu
+        unseen, other = (models[number].probabilities(hu).max(axis=(1, 2)) for number in (fold, 1 - fold))
+        assert [row["score"] for row in rows] == pytest.approx(unseen, abs=1e-5)
+        assert [row["score"] for row in rows] != pytest.approx(other, abs=1e-5)
 
 
 def test_jax_trains_in_the_workflow_as_well(copied, monkeypatch):

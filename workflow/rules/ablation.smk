@@ -62,11 +62,13 @@ rule ablation_table:
     conda:
         "../../envs/report.yaml"
     params:
-        variants=json.dumps(VARIANTS),
-        seeds=SEEDS,
-        resamples=lookup(within=config, dpath="statistics/resamples"),
-        seed=lookup(within=config, dpath="statistics/seed"),
-        contract=contracts.ABLATION,
+        **named(
+            variants=json.dumps(VARIANTS),
+            seeds=SEEDS,
+            resamples=lookup(within=config, dpath="statistics/resamples"),
+            seed=lookup(within=config, dpath="statistics/seed"),
+            contract=contracts.ABLATION,
+        ),
     message:
         "Compare the variants of the ablation"
     script:

@@ -15,10 +15,12 @@ rule phantom_patient:
     conda:
         "../../envs/imaging.yaml"
     params:
-        contract=contracts.PHANTOM,
-        hemorrhage_share=lookup(within=config, dpath="phantom/hemorrhage_share"),
-        size=lookup(within=config, dpath="phantom/size"),
-        seed=lookup(within=config, dpath="phantom/seed"),
+        **named(
+            contract=contracts.PHANTOM,
+            hemorrhage_share=lookup(within=config, dpath="phantom/hemorrhage_share"),
+            size=lookup(within=config, dpath="phantom/size"),
+            seed=lookup(within=config, dpath="phantom/seed"),
+        ),
     message:
         "Make patient {wildcards.patient} of the phantom"
     script:

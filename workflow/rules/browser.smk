@@ -43,16 +43,18 @@ rule browser:
     conda:
         "../../envs/report.yaml"
     params:
-        contract=contracts.BROWSER,
-        templates=digest(
-            "workflow/report/browser.html.j2",
-            "workflow/report/browser.css",
-            "workflow/report/browser.js",
+        **named(
+            contract=contracts.BROWSER,
+            templates=digest(
+                "workflow/report/browser.html.j2",
+                "workflow/report/browser.css",
+                "workflow/report/browser.js",
+            ),
+            name=NAME,
+            phantom=SOURCE == "phantom",
+            restricted=lookup(within=config, dpath="dataset/restricted"),
+            models=MODELS,
         ),
-        name=NAME,
-        phantom=SOURCE == "phantom",
-        restricted=lookup(within=config, dpath="dataset/restricted"),
-        models=MODELS,
     message:
         "Write the case browser: {output.page}"
     script:

@@ -111,20 +111,17 @@ def choose_jobs_as_jobs_end():
 def remove_states():
     """Remove what finished trainings would have gone on from, now that Snakemake has taken note of what they made.
 
-    It has removed what others made, which failed; where it is killed, this is not done.
+    What a training leaves whose Snakemake was killed looks finished as well, but the next one deletes it: only the jobs
+    of this run count, of which Snakemake knows.
     """
     from ichflow import resume  # imports more than the rules' files may
 
-    of_models = {"model": TRAINED, "fold": FOLDS}
-    of_variants = {"variant": VARIANTS, "seed": SEEDS}
-    for state, made, keys in (
-        (STATE, "models/{model}/fold-{fold}/provenance.json", of_models),
-        (ABLATION_STATE, "ablation/{variant}-seed-{seed}.parquet", of_variants),
-    ):
-        made = expand(f"results/{NAME}/{made}", **keys)
-        for path, output in zip(expand(state, **keys), made):
-            if Path(output).exists():
-                resume.remove(path)
+    dag = workflow.dag
+    for job in dag.jobs:
+        is_noted = dag.finished(job) or not dag.needrun(job)
+        if is_noted and job.rule.name in ("train_fold", "ablate_variant"):
+            if all(Path(path).exists() for path in job.output):
+                resume.remove(job.params.state)
 
 
 onsuccess:
@@ -145,6 +142,12 @@ def digest(*names):
     """A digest of files of the program: a changed one runs a rule again, a newer copy in another clone does not."""
     contents = (Path(workflow.basedir, name).read_bytes() for name in names)
     return hashlib.sha256(b"".join(contents)).hexdigest()
+
+
+def named(**values):
+    """The parameters of a rule, and one with their names: Snakemake compares values alone, so that it would not see
+    that two of them have changed places, or that one has become what another one is."""
+    return values | {"by_name": [f"{name}: {value}" for name, value in values.items()]}
 
 
 def recipe_keys(model, **changed):

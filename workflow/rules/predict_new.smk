@@ -43,10 +43,12 @@ rule predict_scan:
         "../../envs/prediction.yaml"
     threads: 2
     params:
-        contract=contracts.PREDICTION,
-        precision=lookup(within=config, dpath="predict/precision"),
-        size=lookup(within=config, dpath="slice/size"),
-        on_bad_patient=lookup(within=config, dpath="dataset/on_bad_patient"),
+        **named(
+            contract=contracts.PREDICTION,
+            precision=lookup(within=config, dpath="predict/precision"),
+            size=lookup(within=config, dpath="slice/size"),
+            on_bad_patient=lookup(within=config, dpath="dataset/on_bad_patient"),
+        ),
     message:
         "Predict scan {wildcards.scan}"
     script:

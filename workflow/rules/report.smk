@@ -163,10 +163,12 @@ rule figure_results:
     conda:
         "../../envs/report.yaml"
     params:
-        contract=contracts.REPORT,
-        models=MODELS,
-        sample=lookup(within=config, dpath="statistics/sample"),
-        seed=lookup(within=config, dpath="statistics/seed"),
+        **named(
+            contract=contracts.REPORT,
+            models=MODELS,
+            sample=lookup(within=config, dpath="statistics/sample"),
+            seed=lookup(within=config, dpath="statistics/seed"),
+        ),
     message:
         "Draw Dice, reliability, areas, agreement and differences"
     script:
@@ -194,9 +196,11 @@ rule figure_thresholds:
     conda:
         "../../envs/report.yaml"
     params:
-        contract=contracts.REPORT,
-        models=MODELS,
-        seed=lookup(within=config, dpath="statistics/seed"),
+        **named(
+            contract=contracts.REPORT,
+            models=MODELS,
+            seed=lookup(within=config, dpath="statistics/seed"),
+        ),
     message:
         "Draw Dice by threshold"
     script:

@@ -18,11 +18,13 @@ rule split:
     conda:
         "../../envs/imaging.yaml"
     params:
-        contract=contracts.SPLIT,
-        folds=lookup(within=config, dpath="split/folds"),
-        test_share=lookup(within=config, dpath="split/test_share"),
-        validation_share=lookup(within=config, dpath="split/validation_share"),
-        seed=lookup(within=config, dpath="split/seed"),
+        **named(
+            contract=contracts.SPLIT,
+            folds=lookup(within=config, dpath="split/folds"),
+            test_share=lookup(within=config, dpath="split/test_share"),
+            validation_share=lookup(within=config, dpath="split/validation_share"),
+            seed=lookup(within=config, dpath="split/seed"),
+        ),
     message:
         "Split the patients into parts"
     script:

@@ -67,13 +67,15 @@ rule statistics:
     conda:
         "../../envs/statistics.yaml"
     params:
-        contract=contracts.STATISTICS,
-        sample=lookup(within=config, dpath="statistics/sample"),
-        smallest_group=lookup(within=config, dpath="statistics/smallest_group"),
-        equivalence_ml=lookup(within=config, dpath="statistics/equivalence_ml"),
-        simulated_group=lookup(within=config, dpath="statistics/simulated_group"),
-        resamples=lookup(within=config, dpath="statistics/resamples"),
-        seed=lookup(within=config, dpath="statistics/seed"),
+        **named(
+            contract=contracts.STATISTICS,
+            sample=lookup(within=config, dpath="statistics/sample"),
+            smallest_group=lookup(within=config, dpath="statistics/smallest_group"),
+            equivalence_ml=lookup(within=config, dpath="statistics/equivalence_ml"),
+            simulated_group=lookup(within=config, dpath="statistics/simulated_group"),
+            resamples=lookup(within=config, dpath="statistics/resamples"),
+            seed=lookup(within=config, dpath="statistics/seed"),
+        ),
     message:
         "Test and estimate"
     script:
@@ -120,9 +122,11 @@ rule threshold_statistics:
     conda:
         "../../envs/statistics.yaml"
     params:
-        contract=contracts.STATISTICS,
-        resamples=lookup(within=config, dpath="statistics/resamples"),
-        seed=lookup(within=config, dpath="statistics/seed"),
+        **named(
+            contract=contracts.STATISTICS,
+            resamples=lookup(within=config, dpath="statistics/resamples"),
+            seed=lookup(within=config, dpath="statistics/seed"),
+        ),
     message:
         "Compare thresholds"
     script:

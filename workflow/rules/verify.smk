@@ -125,12 +125,14 @@ rule inventory_page:
     conda:
         "../../envs/report.yaml"
     params:
-        contract=contracts.INVENTORY,
-        template=digest("workflow/report/page.html.j2"),
-        name=NAME,
-        phantom=SOURCE == "phantom",
-        edition=lookup(within=config, dpath="dataset/edition"),
-        restricted=lookup(within=config, dpath="dataset/restricted"),
+        **named(
+            contract=contracts.INVENTORY,
+            template=digest("workflow/report/page.html.j2"),
+            name=NAME,
+            phantom=SOURCE == "phantom",
+            edition=lookup(within=config, dpath="dataset/edition"),
+            restricted=lookup(within=config, dpath="dataset/restricted"),
+        ),
     message:
         "Write the page of the dataset: {output}"
     script:
