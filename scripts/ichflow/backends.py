@@ -19,7 +19,7 @@ def prepare(threads: int) -> int:
     int
         How many there are of them.
     """
-    cores = min(threads, os.cpu_count() or 1)
+    cores = min(threads, usable_cores())
     # NPROC is what XLA reads, and so JAX
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_NUM_INTRAOP_THREADS": str(cores), "NPROC": str(cores)}
     # TensorFlow has oneDNN's convolutions in, and uses them by itself only on processors made for neural networks
@@ -29,3 +29,8 @@ def prepare(threads: int) -> int:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     return cores
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: a cluster or a container may keep it to some of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

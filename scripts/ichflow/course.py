@@ -82,6 +82,10 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         facts, arrays = found
         for variable, value in zip(_variables(model), arrays["variables"], strict=True):
             variable.assign(value)
+        others = _of_other_devices(model)
+        if len(others) == len(arrays.get("of_other_devices", ())):  # not if it goes on with fewer or more of them
+            for copy, value in zip(others, arrays["of_other_devices"], strict=True):
+                copy.assign(value)
         self._schedule = Schedule(self._recipe, facts["rows"])
         self._best_weights = arrays["best"]
         self.clock.go_on(facts)
@@ -134,14 +138,16 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         model: Any = self.model
         row = {name: float((logs or {}).get(name, math.nan)) for name in HISTORY}
         row |= {"epoch": epoch + 1, "learning_rate": self._schedule.learning_rate}
-        variables = [np.asarray(variable) for variable in _variables(model)]
+        variables, others = (
+            [np.asarray(variable) for variable in found(model)] for found in (_variables, _of_other_devices)
+        )
         # Dice is a number, 0, even of a network that gives none; and the last step's losses say nothing of its weights
-        if not all(np.isfinite(found).all() for found in (row["loss"], row["val_loss"], *variables)):
+        if not all(np.isfinite(found).all() for found in (row["loss"], row["val_loss"], *variables, *others)):
             raise IchflowError(self._no_number(epoch + 1))
         if self._schedule.add(row):
             self._best_weights = self._judged
         facts = self.clock.state() | {"rows": self.rows, "machines": self.machines}
-        arrays = {"variables": variables, "best": self._best_weights}
+        arrays = {"variables": variables, "of_other_devices": others, "best": self._best_weights}
         self._state.save(facts, arrays)
         self._tell(self._told_of(row))
         model.stop_training = self.is_over
@@ -161,7 +167,7 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
             else ""
         )
         return (
-            f"train: the loss or a weight was no number in epoch {epoch}. {kept}Lower the recipe's learning_rate, "
+            f"the loss or a weight was no number in epoch {epoch}. {kept}Lower the recipe's learning_rate, "
             f"which is {self._recipe.learning_rate}, or change its loss."
         )
 
@@ -169,3 +175,9 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
 def _variables(model: Any) -> list[Any]:
     """All that changes while a network is trained: weights, seeds of dropout, and what the optimizer remembers."""
     return [*(variable for layer in model.layers for variable in layer.variables), *model.optimizer.variables]
+
+
+def _of_other_devices(model: Any) -> list[Any]:
+    """Return what each device but the first changes for itself, as the statistics of batch normalization."""
+    own = (variable for layer in model.layers for variable in layer.non_trainable_variables)
+    return [copy for variable in own for copy in hardware.copies(variable)[1:]]

@@ -2,12 +2,14 @@
 
 import os
 import platform
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import keras
+
+from ichflow.backends import usable_cores
 
 FLOAT32, BFLOAT16, AUTO = "float32", "mixed_bfloat16", "auto"
 ROUNDING = ("processor", "accelerators", "precision", "threads")
@@ -73,6 +75,12 @@ def spread(count: int) -> Generator[None]:
         yield
 
 
+def copies(variable: Any) -> Sequence[Any]:
+    """Return the variables of each device that stand behind one of Keras; itself where there is one for all."""
+    value = variable.value
+    return value.values if hasattr(value, "values") else (variable,)
+
+
 def describe(precision: str, threads: int) -> dict[str, Any]:
     """Return what a reader needs to judge a duration, and :data:`ROUNDING`.
 
@@ -92,7 +100,7 @@ def describe(precision: str, threads: int) -> dict[str, Any]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": model.partition(":")[2].strip() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "memory_gb": round(memory / 1e9, 1),
         "accelerators": [_name(device) for device in _accelerators()],
         "precision": precision,

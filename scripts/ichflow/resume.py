@@ -1,5 +1,7 @@
 """The state that an interrupted training goes on from: one file, whole or not at all, for one training only."""
 
+import errno
+import hashlib
 import json
 import os
 import platform
@@ -12,11 +14,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ichflow.errors import IchflowError
 from ichflow.files import remove_leftovers, whole
 from ichflow.locks import claimed
 
 _ABOUT = "about"
 _POLL_S = 1.0
+_OF_CONTENT = {None, errno.EINVAL}  # of an OSError that zipfile raises at wrong bytes: all others are of the disk
 Arrays = dict[str, list[NDArray[Any]]]
 
 
@@ -91,13 +95,22 @@ class ResumeFile:
     def load(self, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays] | None:
         """Return the facts and arrays that were saved last, or None where there is no state to go on from.
 
-        A state that is damaged, or that of another training, is kept beside under another name, with a warning.
+        A state that is damaged, or that of another training, is kept beside under another name, with a warning. When
+        that other training comes back, it takes its own from there.
 
         Parameters
         ----------
         tell
             Called with the warning.
+
+        Raises
+        ------
+        IchflowError
+            The file may be whole, but it cannot be read at this time.
         """
+        earlier = self._kept_as(self._identity)
+        if not self.path.is_file() and earlier.is_file():
+            earlier.replace(self.path)
         if not self.path.is_file():
             return None
         try:
@@ -106,20 +119,31 @@ class ResumeFile:
                 arrays = {name: [file[f"{name}-{place}"] for place in range(n)] for name, n in about["counts"].items()}
         # There is no list of what zipfile and NumPy raise at bytes that nobody wrote: TokenError is one of them
         except Exception as error:
-            tell(self._set_aside("damaged", f"it is damaged ({type(error).__name__}: {error})"))
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in _OF_CONTENT):
+                raise IchflowError(self._told_unread(error)) from None
+            kept = self.path.with_name(f"{self.path.stem}-damaged{self.path.suffix}")
+            tell(self._set_aside(kept, f"it is damaged ({type(error).__name__}: {error})", "training begins anew"))
             return None
         if about["identity"] != self._identity:
-            difference = _difference(about["identity"], self._identity)
-            tell(self._set_aside("other", f"it is of another training: {difference}"))
-            return None
+            told = f"it is of another training: {_difference(about['identity'], self._identity)}"
+            then = "its own, set aside before, is taken" if earlier.is_file() else "training begins anew"
+            tell(self._set_aside(self._kept_as(about["identity"]), told, then))
+            return self.load(tell)
         return about["facts"], arrays
 
-    def _set_aside(self, why: str, told: str) -> str:
-        kept = self.path.with_name(f"{self.path.stem}-{why}{self.path.suffix}")
+    def _kept_as(self, identity: str) -> Path:
+        """Where the state of a training lies that came to be in the way of another one."""
+        name = hashlib.sha256(identity.encode()).hexdigest()[:8]
+        return self.path.with_name(f"{self.path.stem}-other-{name}{self.path.suffix}")
+
+    def _set_aside(self, kept: Path, told: str, then: str) -> str:
         self.path.replace(kept)
+        return f"warning: the state to resume from is not used, since {told}; it is kept as {kept}, and {then}"
+
+    def _told_unread(self, error: Exception) -> str:
         return (
-            f"warning: the state to resume from is not used, since {told}; it is kept as {kept}, and training begins "
-            "anew"
+            f"{self.path}: the state to resume from cannot be read ({type(error).__name__}: {error}); run again where "
+            "it can be, or delete it to begin anew"
         )
 
 
@@ -142,5 +166,15 @@ def _lock_of(path: Path) -> Path:
 
 def _difference(found: str, expected: str) -> str:
     there, here = json.loads(found), json.loads(expected)
-    names = sorted(name for name in {*there, *here} if there.get(name) != here.get(name))
-    return f"{', '.join(names)} differ"
+    told = [f"{name}{_keys(there.get(name), here.get(name))}" for name in _unequal(there, here)]
+    return f"{', '.join(told)} differ"
+
+
+def _keys(there: Any, here: Any) -> str:
+    """Name what differs within a part, as far as both have parts of their own."""
+    names = _unequal(there, here) if isinstance(there, dict) and isinstance(here, dict) else []
+    return f" ({', '.join(names)})" if names else ""
+
+
+def _unequal(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in {*there, *here} if there.get(name) != here.get(name))

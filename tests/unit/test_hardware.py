@@ -52,4 +52,14 @@ def test_a_job_keeps_to_its_cores_and_leaves_room_on_a_gpu_unless_told_otherwise
     assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
     assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
-    assert backends.prepare(10**6) == os.cpu_count()
+
+
+def test_a_job_counts_the_cores_that_it_is_kept_to(monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    allowed = os.sched_getaffinity(0)
+    assert backends.prepare(10**6) == len(allowed)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert backends.prepare(10**6) == 1
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -1,6 +1,7 @@
 """A training that is killed goes on, and ends as one that was left alone."""
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from ichflow import resume, shards, training
+from ichflow.errors import IchflowError
 from ichflow.resume import ResumeFile
 from support import QUICK_XLA, ROOT
 from test_training import TINY, blob_shard
@@ -24,6 +26,12 @@ PROGRAM = textwrap.dedent(
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
     from pathlib import Path
     import numpy as np
+    if os.environ.get("DEVICES"):
+        import tensorflow as tf
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * int(os.environ["DEVICES"]),
+        )
     from ichflow import training
     from ichflow.recipes import Recipe
     from ichflow.resume import ResumeFile
@@ -84,7 +92,11 @@ TWO_DEVICES = {
 }
 
 
-@pytest.mark.parametrize("environment", [{}, TWO_DEVICES], ids=["tensorflow", "two devices of jax"])
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"DEVICES": "2"}, TWO_DEVICES],
+    ids=["tensorflow", "two devices of tensorflow", "two devices of jax"],
+)
 def test_averaged_weights_and_the_schedule_go_on_as_well(folder, tmp_path, environment):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     # JAX compiles the same program in each process, unless it finds it here
@@ -93,6 +105,13 @@ def test_averaged_weights_and_the_schedule_go_on_as_well(folder, tmp_path, envir
     run(folder, killed, OTHER, until="epoch 2/4", how=signal.SIGKILL, environment=environment)
     assert "going on after epoch" in run(folder, killed, OTHER, environment=environment)
     assert_same_end(killed, alone)
+
+
+def test_a_training_of_two_devices_goes_on_with_one(folder, tmp_path):
+    run(folder, tmp_path / "run", OTHER, until="epoch 2/4", how=signal.SIGKILL, environment={"DEVICES": "2"})
+    assert "going on after epoch 2" in run(folder, tmp_path / "run", OTHER)
+    history, _ = json.loads((tmp_path / "run/history.json").read_text())
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
 
 
 def assert_same_end(killed, alone):
@@ -264,7 +283,39 @@ def test_a_state_of_another_training_is_set_aside(state):
     told = list[str]()
     assert other.load(told.append) is None
     assert "of another training: recipe differ" in told[0]
-    assert state.path.with_name("state-other.npz").is_file()
+    assert "training begins anew" in told[0]
+    assert not state.path.exists()
+    assert len(list(state.path.parent.glob("state-other-*.npz"))) == 1
+
+
+def test_a_training_comes_back_to_its_state_after_others_had_theirs(state):
+    """To try a key and another one, and to go back, costs no epoch."""
+    states = [state, *(ResumeFile(state.path, json.dumps({"recipe": {"loss": loss}})) for loss in "ab")]
+    for number, one in enumerate(states):
+        assert one.load(lambda line: None) is None
+        one.save({"rows": [number]}, ARRAYS)
+    for number, one in enumerate(states):
+        told = list[str]()
+        facts, _ = one.load(told.append)
+        assert facts == {"rows": [number]}
+        assert "its own, set aside before, is taken" in told[0]
+    told = list[str]()
+    states[1].load(told.append)
+    assert "recipe (loss) differ" in told[0]
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), OSError(errno.EIO, "Input/output error")])
+def test_a_state_that_cannot_be_read_now_is_left_where_it_is(state, monkeypatch, error):
+    state.save(FACTS, ARRAYS)
+    saved = state.path.read_bytes()
+
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(resume.np, "load", fail)
+    with pytest.raises(IchflowError, match=r"state\.npz: the state to resume from cannot be read"):
+        state.load(print)
+    assert state.path.read_bytes() == saved
 
 
 VERSIONS = training.versions()
@@ -275,9 +326,9 @@ DIGESTS = {"train": {"049": "a", "050": "b"}, "validation": {"051": "c"}}
     ("recipe", "digests", "differ"),
     [
         (TINY, DIGESTS, ""),
-        (dataclasses.replace(TINY, elastic=0.9), DIGESTS, "recipe differ"),
-        (TINY, {"train": {"049": "a", "050": "other"}, "validation": {"051": "c"}}, "shards differ"),
-        (TINY, {"train": {"049": "a"}, "validation": {"050": "b", "051": "c"}}, "shards differ"),
+        (dataclasses.replace(TINY, elastic=0.9), DIGESTS, "recipe (elastic) differ"),
+        (TINY, {"train": {"049": "a", "050": "other"}, "validation": {"051": "c"}}, "shards (train) differ"),
+        (TINY, {"train": {"049": "a"}, "validation": {"050": "b", "051": "c"}}, "shards (train, validation) differ"),
     ],
     ids=["the same", "recipe", "shard", "split"],
 )
@@ -287,7 +338,7 @@ def test_a_training_goes_on_from_its_own_recipe_split_and_shards_alone(tmp_path,
     found = training.state_of(tmp_path / "state.npz", recipe, digests).load(told.append)
     assert (found is None) == bool(differ)
     assert differ in "".join(told)
-    assert (tmp_path / "state-other.npz").exists() == bool(differ)
+    assert bool(list(tmp_path.glob("state-other-*.npz"))) == bool(differ)
 
 
 @pytest.mark.parametrize("name", ["versions", "contract"])
@@ -297,7 +348,7 @@ def test_a_training_does_not_go_on_from_another_version(tmp_path, monkeypatch, n
     monkeypatch.setattr(training.contracts, "TRAINING", -1 if name == "contract" else training.contracts.TRAINING)
     told = list[str]()
     assert training.state_of(tmp_path / "state.npz", TINY, DIGESTS).load(told.append) is None
-    assert f"{name} differ" in told[0]
+    assert {"versions": "versions (", "contract": "contract differ"}[name] in told[0]
 
 
 def test_a_training_with_a_damaged_state_begins_anew_and_says_so(folder, tmp_path):
