@@ -7,6 +7,8 @@ stands in the file's metadata. A patient who was set aside has a shard without r
 """
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,7 @@ def write(path: str | Path, shard: Shard) -> None:
             compression="zstd",
             use_dictionary=False,
             write_statistics=False,
+            write_page_checksum=True,
         )
 
 
@@ -145,15 +148,16 @@ def read(path: str | Path) -> Shard:
         The file is absent, damaged, or of another contract version.
     """
     info = read_info(path)
-    table = pq.read_table(path)
     pixels = (-1, info.size, info.size)
-    return Shard(
-        info,
-        _pixels(table["hu"], np.dtype("<i2")).reshape(pixels),
-        _pixels(table["mask"], np.dtype("u1")).reshape(pixels),
-        np.column_stack([table[name].to_numpy() for name in LABELS]),
-        table["mask_pixels"].to_numpy(),
-    )
+    with _named(path):
+        table = pq.read_table(path, page_checksum_verification=True)
+        return Shard(
+            info,
+            _pixels(table["hu"], np.dtype("<i2")).reshape(pixels),
+            _pixels(table["mask"], np.dtype("u1")).reshape(pixels),
+            np.column_stack([table[name].to_numpy() for name in LABELS]),
+            table["mask_pixels"].to_numpy(),
+        )
 
 
 def read_info(path: str | Path) -> ShardInfo:
@@ -164,18 +168,25 @@ def read_info(path: str | Path) -> ShardInfo:
     IchflowError
         The file is absent, damaged, or of another contract version.
     """
-    try:
+    with _named(path):
         metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowInvalid) as error:
+        content: dict[str, Any] = json.loads(metadata.get(_KEY, b"{}"))
+        if content.get("contract") != contracts.SHARD:
+            raise IchflowError(
+                f"{path}: shard of contract version {content.get('contract')}, expected {contracts.SHARD}; "
+                "delete it and run the target 'slice'"
+            )
+        content["native_shape"] = tuple(content["native_shape"])
+        return ShardInfo(**content)
+
+
+@contextmanager
+def _named(path: str | Path) -> Generator[None]:
+    """Name the file in whatever Arrow, JSON and this module find wrong in bytes that nobody wrote."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise IchflowError(f"{path}: no readable shard ({error}); delete it and run the target 'slice'") from None
-    content: dict[str, Any] = json.loads(metadata.get(_KEY, b"{}"))
-    if content.get("contract") != contracts.SHARD:
-        raise IchflowError(
-            f"{path}: shard of contract version {content.get('contract')}, expected {contracts.SHARD}; "
-            "delete it and run the target 'slice'"
-        )
-    content["native_shape"] = tuple(content["native_shape"])
-    return ShardInfo(**content)
 
 
 def _table(shard: Shard) -> pa.Table:

@@ -82,3 +82,21 @@ def test_a_damaged_shard_is_refused_by_name(shard, tmp_path):
     (tmp_path / "049.parquet").write_bytes(content[: len(content) // 2])
     with pytest.raises(IchflowError, match=r"049\.parquet.*delete it"):
         shards.read(tmp_path / "049.parquet")
+
+
+def test_a_wrong_byte_anywhere_in_a_shard_is_named_or_changes_no_pixel(shard, tmp_path):
+    path = tmp_path / "049.parquet"
+    shards.write(path, shard)
+    content = path.read_bytes()
+    named = 0
+    for place in range(0, len(content), 3):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x50]) + content[place + 1 :])
+        try:
+            found = shards.read(path)
+        except IchflowError as error:
+            named += 1
+            assert str(path) in str(error)
+            continue
+        for name in ("hu", "mask", "labels", "mask_pixels"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(shard, name))
+    assert named > len(content) / 6
