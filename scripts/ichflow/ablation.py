@@ -31,29 +31,21 @@ SCHEMA = pa.schema(
     ]
 )
 
+MEASURES = ("dice", "small_dice", "slice_auroc", "false_positive_px")
+"""What is measured of each variant: means over seeds and patients, those with hemorrhage, those of them with less than
+:data:`SMALL_ML`, all, and those without hemorrhage."""
+
+_ENDS = ("", "_low", "_high")
+
 COLUMNS = (
-    "variant",
-    "choice",
-    "value",
-    "n_seeds",
-    "n_patients",
-    "n_small",
-    "dice",
-    "dice_low",
-    "dice_high",
-    "dice_lowest_seed",
-    "dice_highest_seed",
-    "small_dice",
-    "slice_auroc",
-    "false_positive_px",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "slice_auroc_difference",
-    "slice_auroc_difference_low",
-    "slice_auroc_difference_high",
+    *("variant", "choice", "value", "n_seeds", "n_patients", "n_small"),
+    *(f"{measure}{end}" for measure in MEASURES for end in _ENDS),
+    *("dice_lowest_seed", "dice_highest_seed"),
+    *(f"{measure}_difference{end}" for measure in MEASURES for end in _ENDS),
 )
 """Columns of the table, a row a variant, the recipe itself first. Intervals are of 95 %."""
+
+_ABOVE = {"false_positive_px": np.inf}  # the others are at most 1
 
 Floats = NDArray[np.float64]
 
@@ -120,37 +112,32 @@ def table(
     Returns
     -------
     list of dict
-        Rows of :data:`COLUMNS`: means over seeds and patients with hemorrhage, slice AUROC over all patients, and
-        differences to the recipe.
+        Rows of :data:`COLUMNS`: :data:`MEASURES`, and their differences to the recipe.
     """
+    random = np.random.default_rng([seed, 1])  # another stream than that of the patients
     bleeding = _sums(runs[BASE][0], "true_px")[:, 0] > 0
     patients = intervals.patient_weights(bleeding, resamples, seed)
-    random = np.random.default_rng([seed, 1])  # another stream than that of the patients
-    dice: dict[str, _Estimate] = {}
-    auroc: dict[str, _Estimate] = {}
-    for variant, seeds in runs.items():
-        drawn = _drawn_seeds(len(seeds), resamples, random)
-        dice[variant] = _dice(seeds, patients[:, bleeding], drawn)
-        auroc[variant] = _slice_auroc(seeds, patients, drawn)
+    small = _is_small(runs[BASE][0])
+    found = {
+        variant: _estimates(seeds, bleeding, small, patients, _drawn_seeds(len(seeds), resamples, random))
+        for variant, seeds in runs.items()
+    }
     result: list[Row] = []
-    for variant, seeds in runs.items():
-        small = _is_small(seeds[0])
+    for variant, estimates in found.items():
         key, value = next(iter(changed[variant].items()), ("", ""))
         about = {"variant": variant, "choice": key, "value": _told(value)}
+        of_seeds = estimates["dice"].of_seeds.mean(axis=1)
         numbers: Row = {
-            "n_seeds": len(seeds),
+            "n_seeds": len(of_seeds),
             "n_patients": int(bleeding.sum()),
             "n_small": int(small.sum()),
-            **intervals.with_interval("dice", dice[variant].mean, dice[variant].resampled),
-            "dice_lowest_seed": dice[variant].of_seeds.mean(axis=1).min(),
-            "dice_highest_seed": dice[variant].of_seeds.mean(axis=1).max(),
-            "small_dice": dice[variant].of_seeds[:, small].mean() if small.any() else None,
-            "slice_auroc": auroc[variant].mean,
-            "false_positive_px": np.mean([_false_positives(rows) for rows in seeds]),
+            "dice_lowest_seed": of_seeds.min(),
+            "dice_highest_seed": of_seeds.max(),
         }
-        if variant != BASE:
-            numbers |= dice[variant].less(dice[BASE], "difference")
-            numbers |= auroc[variant].less(auroc[BASE], "slice_auroc_difference")
+        for name, estimate in estimates.items():
+            numbers |= estimate.told(name, _ABOVE.get(name, 1.0))
+            if variant != BASE:
+                numbers |= estimate.less(found[BASE][name], f"{name}_difference")
         result.append(about | {name: _plain(number) for name, number in numbers.items()})
     return result
 
@@ -176,18 +163,43 @@ class _Estimate:
     def mean(self) -> float:
         return float(self.of_seeds.mean())
 
+    def told(self, name: str, above: float) -> Row:
+        """Return the mean with its interval, which a measure keeps to although shares of seeds may be negative."""
+        return intervals.with_interval(name, self.mean, self.resampled.clip(0, above))
+
     def less(self, other: "_Estimate", name: str) -> Row:
         return intervals.with_interval(name, self.mean - other.mean, self.resampled - other.resampled)
 
 
-def _dice(seeds: Sequence[Sequence[Row]], patients: intervals.Counts, drawn: Floats) -> _Estimate:
-    """Average Dice over patients with hemorrhage, drawn as (resample, patient), and seeds, as (resample, seed)."""
+def _estimates(
+    seeds: Sequence[Sequence[Row]],
+    bleeding: NDArray[np.bool_],
+    small: NDArray[np.bool_],
+    patients: intervals.Counts,
+    drawn: Floats,
+) -> dict[str, _Estimate]:
+    """Estimate all measures of a variant; patients are drawn as (resample, patient), seeds as (resample, seed)."""
     dice = np.array([_dice_of_patients(rows) for rows in seeds])
-    return _Estimate(dice, ((drawn @ dice) * patients).sum(axis=1) / dice.shape[1])
+    false = np.array([_false_positives(rows) for rows in seeds])
+    return {
+        "dice": _average(dice, patients[:, bleeding], drawn),
+        "small_dice": _average(dice[:, small], patients[:, bleeding][:, small], drawn),
+        "slice_auroc": _slice_auroc(seeds, patients, drawn),
+        "false_positive_px": _average(false, patients[:, ~bleeding], drawn),
+    }
+
+
+def _average(values: Floats, patients: intervals.Counts, drawn: Floats) -> _Estimate:
+    """Average numbers, (seed, patient), over patients and seeds; NaN where there is no patient."""
+    if not values.size:
+        return _Estimate(np.full((len(values), 1), np.nan), np.full(len(drawn), np.nan))
+    total = patients.sum(axis=1)
+    with np.errstate(invalid="ignore"):  # a resample without any of a few patients
+        return _Estimate(values, ((drawn @ values) * patients).sum(axis=1) / total)
 
 
 def _slice_auroc(seeds: Sequence[Sequence[Row]], patients: intervals.Counts, drawn: Floats) -> _Estimate:
-    """Average the area under the ROC curve of slices over seeds; patients and seeds are drawn as for :func:`_dice`."""
+    """Average the area under the ROC curve of slices over seeds; patients and seeds are drawn as they come."""
     each = [_resampled_slice_auroc(rows, patients) for rows in seeds]
     return _Estimate(
         np.array([auroc for auroc, _ in each]),
@@ -216,11 +228,10 @@ def _is_small(rows: Sequence[Row]) -> NDArray[np.bool_]:
     return np.array([ml < SMALL_ML for ml in volume.values() if ml > 0])
 
 
-def _false_positives(rows: Sequence[Row]) -> float:
-    """Return the mean number of false pixels in a patient without hemorrhage."""
+def _false_positives(rows: Sequence[Row]) -> Floats:
+    """Return the false pixels of each patient without hemorrhage."""
     sums = _sums(rows, "true_px", "predicted_px")
-    without = sums[sums[:, 0] == 0]
-    return float(without[:, 1].mean()) if len(without) else np.nan
+    return sums[sums[:, 0] == 0][:, 1]
 
 
 def _sums(rows: Sequence[Row], *columns: str) -> Floats:

@@ -440,7 +440,7 @@ def reliability(calibration: pd.DataFrame, path: str | Path, *, models: Sequence
 
 
 def ablation(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Figure:
-    """Draw what each choice of a recipe gives: the differences of Dice and slice AUROC that each variant makes.
+    """Draw what each choice of a recipe gives: the differences that each variant makes.
 
     Parameters
     ----------
@@ -452,16 +452,14 @@ def ablation(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Figure:
     base, variants = rows[0], rows[1:]
     if not variants:
         return placeholder("No variant: ablation.choices of the config is empty.", path)
-    figure = Figure(figsize=(9, 1.6 + 0.42 * len(variants)), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(11, 1.6 + 0.42 * len(variants)), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
     interval = "" if base["dice_low"] is None else f" [{base['dice_low']:.3f}, {base['dice_high']:.3f}]"
-    for axes, number, name in zip(
-        panels, ("difference", "slice_auroc_difference"), ("mean Dice", "slice AUROC"), strict=True
-    ):
+    measures = {"dice": "mean Dice", "small_dice": "Dice under 5 mL", "slice_auroc": "slice AUROC"}
+    for axes, (measure, name) in zip(panels, measures.items(), strict=True):
         for place, row in enumerate(variants):
-            value, *ends = (
-                np.nan if row[key] is None else row[key] for key in (number, f"{number}_low", f"{number}_high")
-            )
+            keys = (f"{measure}_difference{end}" for end in ("", "_low", "_high"))
+            value, *ends = (np.nan if row[key] is None else row[key] for key in keys)
             axes.plot(ends, [place, place], color=LINES[0], linewidth=2)
             axes.plot(value, place, "o", color=LINES[0], markersize=7)
         axes.axvline(0, color=INK, linewidth=1)

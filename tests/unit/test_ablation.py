@@ -41,11 +41,44 @@ def test_the_table_by_hand():
     assert base["false_positive_px"] == 4
     assert base["slice_auroc"] == 1
     assert base["n_patients"] == 2
-    assert better["difference"] == pytest.approx(0.4)
-    assert better["difference_low"] < 0.4 < better["difference_high"]
+    assert better["dice_difference"] == pytest.approx(0.4)
+    assert better["dice_difference_low"] < 0.4 < better["dice_difference_high"]
     # The lowest: its worst seed against the best one of the recipe, spread by the root of two since they are two each
-    assert better["difference_low"] == pytest.approx(0.4 - 2 * 0.1 * 2**0.5, abs=1e-5)
+    assert better["dice_difference_low"] == pytest.approx(0.4 - 2 * 0.1 * 2**0.5, abs=1e-5)
+    # One patient, whom a quarter of the resamples leave out
+    assert better["small_dice_difference"] == pytest.approx(0.4)
+    assert better["small_dice_difference_low"] is None
+    # No false pixel against 0 and 8 of the only patient without hemorrhage
+    assert better["false_positive_px_difference"] == -4
+    assert better["false_positive_px_difference_low"] == pytest.approx(-4 - 4 * 2**0.5, abs=1e-5)
     assert set(better) == set(ablation.COLUMNS)
+
+
+def test_where_all_patients_are_small_their_dice_is_that_of_all():
+    runs = {"base": [rows_of([0.2, 0.4]), rows_of([0.4, 0.6])], "loss-1": [rows_of([0.6, 0.9]), rows_of([0.8, 1.0])]}
+    small = {
+        name: [[row | {"true_ml": min(row["true_ml"], 1.0)} for row in rows] for rows in seeds]
+        for name, seeds in runs.items()
+    }
+    for row in ablation.table(small, CHANGED, resamples=500, seed=1):
+        of_all = {name: value for name, value in row.items() if name.startswith("dice_") and "seed" not in name}
+        assert {name: row[f"small_{name}"] for name in of_all} == of_all
+
+
+def test_an_interval_of_a_mean_keeps_to_what_there_can_be_and_that_of_a_difference_does_not():
+    """Shares of seeds may be negative, so that 0.0 and 0.9 are drawn as less than nothing."""
+    runs = {"base": [rows_of([0.0, 0.0]), rows_of([0.9, 0.9], 8)], "loss-1": [rows_of([0.0, 0.0]), rows_of([0.9, 0.9])]}
+    base, same = ablation.table(runs, CHANGED, resamples=2000, seed=1)
+    assert (base["dice_low"], base["dice_high"]) == (0, 1)
+    assert (base["false_positive_px_low"], base["false_positive_px_high"]) == (0, pytest.approx(4 + 4 * 2**0.5))
+    assert same["dice_difference_low"] == pytest.approx(-0.9 * 2**0.5, abs=1e-5)
+
+
+def test_without_small_patients_and_without_healthy_ones_there_is_a_table():
+    rows = [row | {"true_ml": 20.0} for row in rows_of([0.2, 0.4]) if row["patient"] != "none"]
+    base, _ = ablation.table({"base": [rows] * 2, "loss-1": [rows] * 2}, CHANGED, resamples=50, seed=1)
+    assert (base["n_small"], base["small_dice"], base["small_dice_low"]) == (0, None, None)
+    assert (base["false_positive_px"], base["false_positive_px_high"]) == (None, None)
 
 
 def test_values_are_told_in_the_words_of_the_config():
@@ -88,7 +121,7 @@ def test_a_variant_that_changes_nothing_has_an_interval_around_zero():
     random = np.random.default_rng(0)
     runs = {name: [rows_of(random.random(20)) for _ in range(3)] for name in ("base", "loss-1")}
     _, same = ablation.table(runs, CHANGED, resamples=2000, seed=1)
-    assert same["difference_low"] < 0 < same["difference_high"]
+    assert same["dice_difference_low"] < 0 < same["dice_difference_high"]
 
 
 def test_patients_are_measured_at_the_size_of_the_network(tmp_path):
@@ -121,6 +154,7 @@ def test_the_figure_names_every_variant(tmp_path):
     assert names == ["loss: dice_focal", "windows: brain", "windows: brain + bone"]
     assert [axes.get_xlabel() for axes in figure.axes] == [
         "difference of mean Dice to the recipe",
+        "difference of Dice under 5 mL to the recipe",
         "difference of slice AUROC to the recipe",
     ]
     figures.ablation(ablation.table({"base": runs["base"]}, CHANGED, 200, 1), tmp_path / "none.png")

@@ -80,6 +80,12 @@ def test_it_names_rules_that_there_are(profile, jobs):
         assert set(profile[part]) <= set(jobs), part
 
 
+def test_a_gpu_has_the_cores_that_feed_it(profile, jobs):
+    for rule in GPU_RULES:
+        own = re.search(r"\bthreads: (\d+)", jobs[rule])
+        assert profile["set-threads"].get(rule, int(own[1])) >= 8, rule
+
+
 def test_patients_share_jobs_and_trainings_do_not(profile):
     asked = profile["set-resources"]
     alone = {rule for rule, keys in asked.items() if keys.get("batch") == 1}
