@@ -8,6 +8,7 @@ with logged(snakemake.log[0]) as tell:
     cores = backends.prepare(snakemake.threads)
 
     from ichflow import ablation, splits, tables, training
+    from ichflow.errors import told_of
     from ichflow.fold import Fold
     from ichflow.recipes import Recipe
 
@@ -18,9 +19,11 @@ with logged(snakemake.log[0]) as tell:
     def heard(line: str) -> None:
         tell(f"{name}: {line}")
 
-    with training.trained(
-        recipe, fold, snakemake.params.state, snakemake.resources.tmpdir, workers=cores, tell=heard
-    ) as (network, facts, _):
+    state, scratch = snakemake.params.state, snakemake.resources.tmpdir
+    with (
+        told_of(name),
+        training.trained(recipe, fold, state, scratch, workers=cores, tell=heard) as (network, facts, _),
+    ):
         heard(f"{facts['epochs']} epochs in {facts['seconds']:.0f} s, kept epoch {facts['best_epoch']}")
         rows = ablation.measure(network, recipe, facts["threshold"]["used"], fold.shards[splits.TEST])
         tables.write(snakemake.output[0], rows, ablation.SCHEMA)

@@ -38,7 +38,9 @@ def logged(path: str | Path) -> Generator[Callable[[str], None]]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w", encoding="utf-8")
-    with path.open("w", encoding="utf-8") as log:
+    path.write_bytes(b"")
+    # For appending, since a job whose Snakemake was killed may still write into it
+    with path.open("a", encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     if isinstance(sys.stdout, TextIOWrapper):  # else what is printed comes after the error that follows it

@@ -139,7 +139,7 @@ class MakerProcess:
 def _told_end(status: int) -> str:
     how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
     return (
-        f"train: a process that makes batches {how}; if the log does not say why, its memory may not have sufficed: "
+        f"a process that makes batches {how}; if the log does not say why, its memory may not have sufficed: "
         "give the job more (mem_mb of train_fold), or fewer threads"
     )
 

@@ -190,6 +190,8 @@ def _idle_choice(base: str, recipe: dict[str, Any], key: str, value: Any, before
     if value in before:
         return [f"found {in_words(value)} twice; expected each value once"]
     for other in (recipe[key], *before):
+        if key == "positive_share" and _positives(value, recipe) == _positives(other, recipe):
+            return [f"found {value}, which is as many slices of a batch of {recipe['batch_size']} as {other}"]
         if key in idle(recipe | {key: value}) & idle(recipe | {key: other}):
             beside = ", ".join(f"{name} {in_words(recipe[name])}" for name in GOVERNING if name != key)
             return [f"found {in_words(value)}, which changes as little as {in_words(other)} beside {beside}"]
@@ -224,21 +226,28 @@ def _untrainable(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> l
     if size % 2**levels:
         problems.append(f"recipes.{name}.size: found {size}, expected a multiple of {2**levels} for {levels} levels")
     share = recipe["positive_share"]
-    if share is not None and not round(share * recipe["batch_size"]):
+    positives = _positives(share, recipe)
+    if positives == 0:
         problems.append(
             f"recipes.{name}.positive_share: found {share}, which is no slice of a batch of {recipe['batch_size']}"
         )
-    if share is not None and share < 1 and round(share * recipe["batch_size"]) == recipe["batch_size"]:
+    if positives == recipe["batch_size"] and share < 1:
         problems.append(
             f"recipes.{name}.positive_share: found {share}, which is all slices of a batch of {recipe['batch_size']}; "
             "expected 1, or less"
         )
     threshold = recipe["threshold"]
     if not isinstance(threshold, str) and round(threshold, 2) != threshold:
-        problems.append(f"recipes.{name}.threshold: found {threshold}, expected hundredths, such as {threshold:.2f}")
+        near = min(max(round(threshold, 2), 0.01), 0.99)
+        problems.append(f"recipes.{name}.threshold: found {threshold}, expected hundredths, such as {near:.2f}")
     if config["split"]["folds"] == 0:
         problems.append(f"recipes.{name}.file: nothing found, expected an exported model, as split.folds is 0")
     return problems
+
+
+def _positives(share: float | None, recipe: dict[str, Any]) -> int | None:
+    """Return how many slices of a batch must have a hemorrhage, None where they come as they are."""
+    return None if share is None else round(share * recipe["batch_size"])
 
 
 def _meant(name: Any, known: Any) -> str:

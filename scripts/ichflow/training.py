@@ -276,9 +276,9 @@ def _check_part(name: str, store: SliceStore, patients: int) -> None:
     count = len(store.positive)
     log.info("%s: %d slices of %d patients, %d with hemorrhage", name, count, patients, store.positive.sum())
     if not count:
-        raise IchflowError(f"train: the {name} part has no slice; add patients or change split in the config")
+        raise IchflowError(f"the {name} part has no slice; add patients or change split in the config")
     if name == "training" and not store.positive.any():
         raise IchflowError(
-            f"train: none of the {count} training slices has a hemorrhage, so nothing could be learned; "
+            f"none of the {count} training slices has a hemorrhage, so nothing could be learned; "
             "add patients with hemorrhage, or set split.folds to 0 and give a recipe with 'file' to predict only"
         )

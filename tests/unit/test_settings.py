@@ -85,6 +85,8 @@ def test_a_typo_is_refused_with_what_was_meant():
             0.505,
             "recipes.unet-small.threshold: found 0.505, expected hundredths",
         ),
+        (("recipes", "unet-small", "threshold"), 0.001, "found 0.001, expected hundredths, such as 0.01"),
+        (("recipes", "unet-small", "threshold"), 0.999, "found 0.999, expected hundredths, such as 0.99"),
         (("recipes", "unet-small", "positive_share"), 0.04, "recipes.unet-small.positive_share: found 0.04"),
         (("recipes", "unet-small", "positive_share"), 0.96, "found 0.96, which is all slices of a batch of 10"),
         (("recipes", "unet-small", "windows"), ["bone"] * 19, "recipes.unet-small.windows: "),
@@ -154,6 +156,11 @@ def test_what_an_ablation_cannot_try_is_refused():
     [
         ({"loss": ["dice_focal", "dice_crossentropy"]}, "loss: found dice_crossentropy, which is that of 'unet-small'"),
         ({"positive_share": [None, None]}, "positive_share: found null twice; expected each value once"),
+        ({"positive_share": [0.52]}, "positive_share: found 0.52, which is as many slices of a batch of 10 as 0.5"),
+        (
+            {"positive_share": [0.3, 0.31]},
+            "positive_share: found 0.31, which is as many slices of a batch of 10 as 0.3",
+        ),
         ({"stop_after": [3]}, "stop_after: found 3, which changes as little as 10 beside monitor last, schedule"),
     ],
 )
