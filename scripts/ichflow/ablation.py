@@ -225,7 +225,7 @@ def _dice_of_patients(rows: Sequence[Row]) -> Floats:
 
 def _is_small(rows: Sequence[Row]) -> NDArray[np.bool_]:
     volume = {row["patient"]: row["true_ml"] for row in rows}
-    return np.array([ml < SMALL_ML for ml in volume.values() if ml > 0])
+    return np.array([ml < SMALL_ML for ml in volume.values() if ml > 0], bool)
 
 
 def _false_positives(rows: Sequence[Row]) -> Floats:

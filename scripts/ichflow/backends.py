@@ -32,5 +32,5 @@ def prepare(threads: int) -> int:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: a cluster or a container may keep it to some of the machine's."""
+    """Return how many cores this process may use: a cluster or taskset may keep it to some of the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

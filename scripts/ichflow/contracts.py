@@ -6,7 +6,7 @@ Snakemake sees a change of a script, but not of the library: whoever changes wha
 PHANTOM = 3
 VERIFICATION = 2
 INVENTORY = 2
-SHARD = 2
+SHARD = 3
 SPLIT = 2
 TRAINING = 9  # how a recipe becomes weights
 MODEL = 4  # what an exported file carries

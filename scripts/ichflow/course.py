@@ -82,9 +82,9 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
         facts, arrays = found
         for variable, value in zip(_variables(model), arrays["variables"], strict=True):
             variable.assign(value)
-        others = _of_other_devices(model)
-        if len(others) == len(arrays.get("of_other_devices", ())):  # not if it goes on with fewer or more of them
-            for copy, value in zip(others, arrays["of_other_devices"], strict=True):
+        others, saved = _of_other_devices(model), arrays.get("of_other_devices", [])
+        if len(others) == len(saved):  # not if it goes on with fewer or more of them
+            for copy, value in zip(others, saved, strict=True):
                 copy.assign(value)
         self._schedule = Schedule(self._recipe, facts["rows"])
         self._best_weights = arrays["best"]

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,31 +115,39 @@ class ResumeFile:
         if not self.path.is_file():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                about = json.loads(str(file[_ABOUT]))
-                arrays = {name: [file[f"{name}-{place}"] for place in range(n)] for name, n in about["counts"].items()}
+            about, arrays = self._read()
         # There is no list of what zipfile and NumPy raise at bytes that nobody wrote: TokenError is one of them
         except Exception as error:
-            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in _OF_CONTENT):
+            if self._may_be_whole(error):
                 raise IchflowError(self._told_unread(error)) from None
             kept = self.path.with_name(f"{self.path.stem}-damaged{self.path.suffix}")
-            tell(self._set_aside(kept, f"it is damaged ({type(error).__name__}: {error})", "training begins anew"))
-            return None
-        if about["identity"] != self._identity:
+            told = f"it is damaged ({type(error).__name__}: {error})"
+        else:
+            if about["identity"] == self._identity:
+                return about["facts"], arrays
+            kept = self._kept_as(about["identity"])
             told = f"it is of another training: {_difference(about['identity'], self._identity)}"
-            then = "its own, set aside before, is taken" if earlier.is_file() else "training begins anew"
-            tell(self._set_aside(self._kept_as(about["identity"]), told, then))
-            return self.load(tell)
-        return about["facts"], arrays
+        self.path.replace(kept)
+        then = "its own, set aside before, is taken" if earlier.is_file() else "training begins anew"
+        tell(f"warning: the state to resume from is not used, since {told}; it is kept as {kept}, and {then}")
+        return self.load(tell)
+
+    def _read(self) -> tuple[dict[str, Any], Arrays]:
+        with np.load(self.path, allow_pickle=False) as file:
+            about = json.loads(str(file[_ABOUT]))
+            counts: dict[str, int] = about["counts"]
+            return about, {name: [file[f"{name}-{place}"] for place in range(n)] for name, n in counts.items()}
+
+    def _may_be_whole(self, error: Exception) -> bool:
+        """Tell whether the file could be read at another time, on another machine, or from another disk."""
+        if isinstance(error, MemoryError):  # or the size of an array is a wrong one, which NumPy reads unchecked
+            return _is_whole(self.path)
+        return isinstance(error, OSError) and error.errno not in _OF_CONTENT
 
     def _kept_as(self, identity: str) -> Path:
         """Where the state of a training lies that came to be in the way of another one."""
         name = hashlib.sha256(identity.encode()).hexdigest()[:8]
         return self.path.with_name(f"{self.path.stem}-other-{name}{self.path.suffix}")
-
-    def _set_aside(self, kept: Path, told: str, then: str) -> str:
-        self.path.replace(kept)
-        return f"warning: the state to resume from is not used, since {told}; it is kept as {kept}, and {then}"
 
     def _told_unread(self, error: Exception) -> str:
         return (
@@ -153,6 +162,15 @@ def remove(path: str | Path) -> None:
     for found in (path, _lock_of(path)):
         found.unlink(missing_ok=True)
     remove_leftovers(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """Read each part of a zip and hold it against its checksum, a little of it in memory at a time."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except Exception:
+        return False
 
 
 def _to_disk(file: IO[Any]) -> None:

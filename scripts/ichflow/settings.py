@@ -174,12 +174,15 @@ def _ablation(config: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
         if key not in recipe["properties"] or key in ("file", "seed"):
             problems.append(f"ablation.choices: '{key}' is no choice of a recipe{_meant(key, recipe['properties'])}")
             continue
-        for place, value in enumerate(values):
+        accepted: list[Any] = []
+        for value in values:
             changed = config["recipes"][base] | {key: value}
             wrong = [error.message for error in _Validator(recipe["properties"][key]).iter_errors(value)]
-            wrong = wrong or _idle_choice(base, config["recipes"][base], key, value, values[:place])
+            wrong = wrong or _idle_choice(base, config["recipes"][base], key, value, accepted)
             problems += [f"ablation.choices.{key}: {message}" for message in wrong]
-            problems += [] if wrong else _untrainable(f"{base} with {key} {value}", changed, config)
+            if not wrong:
+                accepted.append(value)
+                problems += _untrainable(f"{base} with {key} {value}", changed, config)
     return problems
 
 

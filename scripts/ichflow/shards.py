@@ -6,6 +6,7 @@ grid), ``pixel_area_mm2`` and ``slice_spacing_mm`` (of the scan's own grid). Eve
 stands in the file's metadata. A patient who was set aside has a shard without rows that carries the reasons.
 """
 
+import hashlib
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from ichflow.files import whole
 from ichflow.grid import SquareGrid
 from ichflow.volume import Geometry
 
-_KEY = b"ichflow"
+_KEY, _DIGEST = b"ichflow", b"ichflow-sha256"
 
 
 @dataclass(frozen=True)
@@ -170,12 +171,15 @@ def read_info(path: str | Path) -> ShardInfo:
     """
     with _named(path):
         metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
-        content: dict[str, Any] = json.loads(metadata.get(_KEY, b"{}"))
+        text = metadata.get(_KEY, b"{}")
+        content: dict[str, Any] = json.loads(text)
         if content.get("contract") != contracts.SHARD:
             raise IchflowError(
                 f"{path}: shard of contract version {content.get('contract')}, expected {contracts.SHARD}; "
                 "delete it and run the target 'slice'"
             )
+        if metadata.get(_DIGEST) != _digest(text):  # Parquet has no checksum of what it keeps beside the pages
+            raise ValueError("its metadata is not what was written")
         content["native_shape"] = tuple(content["native_shape"])
         return ShardInfo(**content)
 
@@ -185,7 +189,7 @@ def _named(path: str | Path) -> Generator[None]:
     """Name the file in whatever Arrow, JSON and this module find wrong in bytes that nobody wrote."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IchflowError(f"{path}: no readable shard ({error}); delete it and run the target 'slice'") from None
 
 
@@ -206,8 +210,12 @@ def _table(shard: Shard) -> pa.Table:
         "pixel_area_mm2": pa.array(np.full(count, row_mm * column_mm)),
         "slice_spacing_mm": pa.array(np.full(count, slice_mm)),
     }
-    metadata = {_KEY: json.dumps(asdict(info), sort_keys=True).encode()}
-    return pa.table(columns).replace_schema_metadata(metadata)
+    text = json.dumps(asdict(info), sort_keys=True).encode()
+    return pa.table(columns).replace_schema_metadata({_KEY: text, _DIGEST: _digest(text)})
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest().encode()
 
 
 def _binary(array: NDArray[Any], width: int) -> pa.Array:

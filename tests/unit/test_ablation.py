@@ -74,6 +74,12 @@ def test_an_interval_of_a_mean_keeps_to_what_there_can_be_and_that_of_a_differen
     assert same["dice_difference_low"] == pytest.approx(-0.9 * 2**0.5, abs=1e-5)
 
 
+def test_without_any_hemorrhage_there_is_a_table():
+    rows = [row for row in rows_of([0.2], 8) if row["patient"] == "none"]
+    base, _ = ablation.table({"base": [rows] * 2, "loss-1": [rows] * 2}, CHANGED, resamples=50, seed=1)
+    assert (base["n_patients"], base["dice"], base["dice_lowest_seed"], base["false_positive_px"]) == (0, None, None, 8)
+
+
 def test_without_small_patients_and_without_healthy_ones_there_is_a_table():
     rows = [row | {"true_ml": 20.0} for row in rows_of([0.2, 0.4]) if row["patient"] != "none"]
     base, _ = ablation.table({"base": [rows] * 2, "loss-1": [rows] * 2}, CHANGED, resamples=50, seed=1)

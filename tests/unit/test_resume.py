@@ -202,6 +202,26 @@ def test_a_wrong_bit_in_a_header_of_a_state_is_noticed(state):
     assert_set_aside(state, content)
 
 
+def test_a_wrong_size_of_an_array_in_a_state_is_no_want_of_memory(state):
+    state.save(FACTS, {"best": [np.zeros(1000)]})
+    content = state.path.read_bytes()
+    right, wrong = b"(1000,), }" + b" " * 12, b"(1000000000000000,), }"
+    assert right in content
+    assert_set_aside(state, content.replace(right, wrong))
+
+
+def test_a_training_takes_its_own_state_back_where_that_of_another_one_is_damaged(state):
+    state.save(FACTS, ARRAYS)
+    other = ResumeFile(state.path, json.dumps({"recipe": 2}))
+    assert other.load(lambda line: None) is None
+    state.path.write_bytes(b"half of another one")
+    told = list[str]()
+    facts, _ = state.load(told.append)
+    assert facts == FACTS
+    assert "it is damaged" in told[0]
+    assert "its own, set aside before, is taken" in told[0]
+
+
 def test_a_wrong_byte_anywhere_in_a_state_is_noticed_or_does_nothing(state):
     """Of an array so large that NumPy reads its header before zipfile has checked any byte of it."""
     kernel = np.random.default_rng(0).random((3, 3, 32, 16))
@@ -364,17 +384,34 @@ def test_a_training_with_a_damaged_state_begins_anew_and_says_so(folder, tmp_pat
     assert damaged.load(print) is not None
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_training_that_goes_on_with_other_threads_says_so(folder, tmp_path, threads):
+def interrupted(folder, tmp_path, recipe):
+    """Train for two epochs; return where the state is."""
+
     def interrupt(line):
-        if line.startswith("epoch 2/3"):
+        if line.startswith("epoch 2/"):
             raise KeyboardInterrupt
 
     paths = sorted((folder / "shards").iterdir())
-    recipe = dataclasses.replace(TINY, epochs=3)
     state = training.state_of(tmp_path / "state.npz", recipe, DIGESTS)
     with pytest.raises(KeyboardInterrupt):
         training.train(recipe, paths[:4], paths[4:], tmp_path, state, workers=1, tell=interrupt)
+    return paths, state
+
+
+def test_a_state_that_knows_of_one_device_only_is_gone_on_from(folder, tmp_path):
+    """As those were that an earlier version left."""
+    recipe = dataclasses.replace(TINY, epochs=3)
+    paths, state = interrupted(folder, tmp_path, recipe)
+    facts, arrays = state.load(print)
+    state.save(facts, {name: arrays[name] for name in ("variables", "best")})
+    _, facts, _ = training.train(recipe, paths[:4], paths[4:], tmp_path, state, workers=1)
+    assert facts["epochs"] == 3
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_training_that_goes_on_with_other_threads_says_so(folder, tmp_path, threads):
+    recipe = dataclasses.replace(TINY, epochs=3)
+    paths, state = interrupted(folder, tmp_path, recipe)
     told = list[str]()
     _, facts, _ = training.train(recipe, paths[:4], paths[4:], tmp_path, state, workers=threads, tell=told.append)
     expected = [(1, 1)] if threads == 1 else [(1, 1), (3, 2)]

@@ -169,6 +169,12 @@ def test_a_variant_that_changes_nothing_is_refused(choices, told):
     assert f"ablation.choices.{told}" in refused("ablation", value={"choices": choices})
 
 
+def test_a_variant_is_not_held_against_one_that_is_refused_itself():
+    told = refused("ablation", value={"choices": {"positive_share": ["half", 0.3]}})
+    assert "ablation.choices.positive_share: 'half' is not of type 'number', 'null'" in told
+    assert "0.3" not in told
+
+
 def test_a_variant_of_what_is_idle_in_the_recipe_is_trained_if_it_is_not_idle_itself():
     """A training of 50 epochs that ends after 10 worse ones never comes to the 60th."""
     config = completed("ablation", value={"recipe": "unet-2d", "choices": {"stop_after": [60]}})

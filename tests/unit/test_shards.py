@@ -1,5 +1,7 @@
 """The shard contract."""
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -72,7 +74,7 @@ def test_a_patient_set_aside_has_no_rows_but_reasons(tmp_path):
 
 def test_another_contract_is_refused_by_name(tmp_path):
     pq.write_table(pa.table({"patient": ["049"]}), tmp_path / "049.parquet")
-    with pytest.raises(IchflowError, match=r"049\.parquet.*contract version None, expected 2"):
+    with pytest.raises(IchflowError, match=r"049\.parquet.*contract version None, expected 3"):
         shards.read(tmp_path / "049.parquet")
 
 
@@ -84,19 +86,21 @@ def test_a_damaged_shard_is_refused_by_name(shard, tmp_path):
         shards.read(tmp_path / "049.parquet")
 
 
-def test_a_wrong_byte_anywhere_in_a_shard_is_named_or_changes_no_pixel(shard, tmp_path):
+def test_a_wrong_byte_anywhere_in_a_shard_is_named_or_changes_nothing(shard, tmp_path):
     path = tmp_path / "049.parquet"
     shards.write(path, shard)
     content = path.read_bytes()
     named = 0
-    for place in range(0, len(content), 3):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 0x50]) + content[place + 1 :])
+    places = range(0, len(content), 3)
+    for place, wrong in zip(places, itertools.cycle([0x50, 0x08, 0x01, 0xFF]), strict=False):
+        path.write_bytes(content[:place] + bytes([content[place] ^ wrong]) + content[place + 1 :])
         try:
             found = shards.read(path)
         except IchflowError as error:
             named += 1
             assert str(path) in str(error)
             continue
+        assert found.info == shard.info
         for name in ("hu", "mask", "labels", "mask_pixels"):
             np.testing.assert_array_equal(getattr(found, name), getattr(shard, name))
-    assert named > len(content) / 6
+    assert named > len(places) / 2
