@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ichflow import makers
 from ichflow.errors import IchflowError
 from ichflow.makers import Maker, MakerProcess
-from ichflow.recipes import Recipe
+from ichflow.recipes import Recipe, positives
 from ichflow.slices import SliceStore
 
 Batch = tuple[tuple[NDArray[np.int16], NDArray[np.float32]], NDArray[np.uint8]]
@@ -45,10 +45,10 @@ def epoch_order(store: SliceStore, recipe: Recipe, epoch: int) -> NDArray[np.int
     """
     random = np.random.default_rng([recipe.seed, epoch])
     without = np.flatnonzero(~store.positive)
-    if recipe.positive_share is None or not store.positive.any() or not len(without):
+    share = positives(recipe.positive_share, recipe.batch_size)
+    if share is None or not store.positive.any() or not len(without):
         return random.permutation(len(store.positive))
     batches = math.ceil(len(store.positive) / recipe.batch_size)
-    share = round(recipe.positive_share * recipe.batch_size)
     chosen = [
         _by_patient(store, batches * share, random).reshape(batches, share),
         _repeated(without, batches * (recipe.batch_size - share), random).reshape(batches, -1),

@@ -102,6 +102,11 @@ class Recipe:
         return asdict(self)
 
 
+def positives(share: float | None, batch_size: int) -> int | None:
+    """Return how many slices of a batch have a hemorrhage at a ``positive_share``, None if they come as they are."""
+    return None if share is None else round(share * batch_size)
+
+
 def in_words(value: Any) -> str:
     """Return the value of a key in the words of the config."""
     return value if isinstance(value, str) else json.dumps(value)

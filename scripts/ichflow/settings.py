@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from ichflow.errors import IchflowError
-from ichflow.recipes import BASELINES, in_words
+from ichflow.recipes import BASELINES, in_words, positives
 from ichflow.schedule import GOVERNING, idle
 
 
@@ -192,9 +192,10 @@ def _idle_choice(base: str, recipe: dict[str, Any], key: str, value: Any, before
         return [f"found {in_words(value)}, which is that of '{base}' itself; expected another one"]
     if value in before:
         return [f"found {in_words(value)} twice; expected each value once"]
+    size = recipe["batch_size"]
     for other in (recipe[key], *before):
-        if key == "positive_share" and _positives(value, recipe) == _positives(other, recipe):
-            return [f"found {value}, which is as many slices of a batch of {recipe['batch_size']} as {other}"]
+        if key == "positive_share" and positives(value, size) == positives(other, size):
+            return [f"found {value}, which is as many slices of a batch of {size} as {other}"]
         if key in idle(recipe | {key: value}) & idle(recipe | {key: other}):
             beside = ", ".join(f"{name} {in_words(recipe[name])}" for name in GOVERNING if name != key)
             return [f"found {in_words(value)}, which changes as little as {in_words(other)} beside {beside}"]
@@ -229,12 +230,12 @@ def _untrainable(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> l
     if size % 2**levels:
         problems.append(f"recipes.{name}.size: found {size}, expected a multiple of {2**levels} for {levels} levels")
     share = recipe["positive_share"]
-    positives = _positives(share, recipe)
-    if positives == 0:
+    drawn = positives(share, recipe["batch_size"])
+    if drawn == 0:
         problems.append(
             f"recipes.{name}.positive_share: found {share}, which is no slice of a batch of {recipe['batch_size']}"
         )
-    if positives == recipe["batch_size"] and share < 1:
+    if drawn == recipe["batch_size"] and share < 1:
         problems.append(
             f"recipes.{name}.positive_share: found {share}, which is all slices of a batch of {recipe['batch_size']}; "
             "expected 1, or less"
@@ -246,11 +247,6 @@ def _untrainable(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> l
     if config["split"]["folds"] == 0:
         problems.append(f"recipes.{name}.file: nothing found, expected an exported model, as split.folds is 0")
     return problems
-
-
-def _positives(share: float | None, recipe: dict[str, Any]) -> int | None:
-    """Return how many slices of a batch must have a hemorrhage, None where they come as they are."""
-    return None if share is None else round(share * recipe["batch_size"])
 
 
 def _meant(name: Any, known: Any) -> str:
