@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from ichflow import networks, shards
@@ -55,7 +56,10 @@ PROGRAM = textwrap.dedent(
     print(json.dumps({"history": history, "facts": facts, "weights": weights, "devices": shared[0]}))
     """
 )
-STEADY = dataclasses.replace(TINY, dropout=0.0, epochs=4, stop_after=4, precision="float32", learning_rate=0.001)
+STEADY = dataclasses.replace(
+    TINY, dropout=0.0, epochs=4, stop_after=4, precision="float32", learning_rate=0.001, seed=5
+)
+LEARNING = dataclasses.replace(STEADY, epochs=12, stop_after=12)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,7 @@ def folder(tmp_path_factory):
     (folder / "shards").mkdir()
     for number in range(49, 55):
         shards.write(folder / "shards" / f"{number:03d}.parquet", blob_shard(f"{number:03d}", number % 2))
+    keras.utils.set_random_seed(STEADY.seed)  # of other weights, a few are of networks that find nothing at first
     np.savez(folder / "weights.npz", *networks.build(STEADY).get_weights())
     return folder
 
@@ -88,13 +93,16 @@ def column(run, name):
     return [row[name] for row in run["history"]]
 
 
-def test_jax_trains_as_tensorflow_does(folder, tensorflow):
-    jax = trained(folder, "jax")
+def test_jax_trains_as_tensorflow_does(folder):
+    jax, tensorflow = (trained(folder, backend, LEARNING) for backend in ("jax", "tensorflow"))
     assert jax["facts"]["backend"] == "jax"
     assert tensorflow["facts"]["backend"] == "tensorflow"
-    for name in ("loss", "val_loss", "dice", "val_dice"):
+    for name in ("loss", "val_loss"):
         np.testing.assert_allclose(column(jax, name), column(tensorflow, name), atol=1e-3)
-    assert column(tensorflow, "loss")[-1] < column(tensorflow, "loss")[0] - 0.02
+    # A few of the 196 validation pixels in disks may be on the other side of the threshold
+    for name in ("dice", "val_dice"):
+        np.testing.assert_allclose(column(jax, name), column(tensorflow, name), atol=0.02)
+        assert column(jax, name)[-1] > 0.2  # two networks that find nothing would be alike as well
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
