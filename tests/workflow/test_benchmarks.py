@@ -1,5 +1,6 @@
 """The benchmarks run; what they print is for people."""
 
+import shutil
 import subprocess
 import sys
 
@@ -42,3 +43,28 @@ def test_a_benchmark_prints_its_figures(arguments, told):
     assert ran.returncode == 0, ran.stderr
     for words in told:
         assert words in ran.stdout
+
+
+PARTS = {"benchmark": ["stages", "intake", "prediction", "cases"], "benchmark_training": ["training"]}
+
+
+@pytest.mark.parametrize("rule", PARTS)
+def test_what_a_rule_measures_is_told_and_stays_in_its_log(fresh, tmp_path, rule):
+    """On a cluster nobody sees what a job prints. Here each part prints but a line, and the last one then fails."""
+    clone = tmp_path / "clone"
+    ignored = shutil.ignore_patterns(".*", "results", "resources", "logs", "benchmarks", "unit", "docs")
+    shutil.copytree(ROOT, clone, ignore=ignored)
+    (benchmarks := clone / "tests/benchmarks").mkdir()
+    for part in PARTS[rule]:
+        program = f"import sys; print('{part}: 7 a second'); print('{part} begins', file=sys.stderr)"
+        (benchmarks / f"{part}.py").write_text(program)
+    asked = "--snakefile", str(clone / "Snakefile"), rule
+    printed = fresh.snakemake(*asked)
+    figures, errors = (fresh.folder / f"logs/phantom/{rule}.{kind}" for kind in ("log", "err"))
+    told = [f"{part}: 7 a second" for part in PARTS[rule]]
+    assert set(told) <= set(printed.splitlines())
+    assert figures.read_text().splitlines() == told
+    assert errors.read_text().splitlines() == [f"{part} begins" for part in PARTS[rule]]
+    (benchmarks / f"{PARTS[rule][-1]}.py").write_text("print('half'); raise SystemExit(3)")
+    assert f"Error in rule {rule}" in fresh.snakemake(*asked, check=False)
+    assert figures.read_text().splitlines()[-1] == "half"
