@@ -79,7 +79,12 @@ class Augmenter:
                 # Heads lie turned by 15° and more, and fill more or less of the field of view
                 albu.Affine(scale=(0.85, 1.15), rotate=(-20, 20), translate_percent=(-0.06, 0.06), p=recipe.affine),
                 # Shifts of about a hundredth of the slice on average, smooth over a tenth of it
-                Elastic(alpha=size**2 / 130, sigma=size / 20, border_mode=cv2.BORDER_CONSTANT, p=recipe.elastic),
+                Elastic(
+                    alpha=size**2 / 130,
+                    sigma=max(size / 20, 1),  # Albumentations takes no less
+                    border_mode=cv2.BORDER_CONSTANT,
+                    p=recipe.elastic,
+                ),
             ]
         )
         self._shade = albu.Compose(

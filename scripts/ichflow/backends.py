@@ -2,6 +2,11 @@
 
 import os
 import platform
+from importlib.util import find_spec
+
+from ichflow.errors import IchflowError
+
+_BACKENDS = ("tensorflow", "jax")
 
 
 def prepare(threads: int) -> int:
@@ -18,7 +23,13 @@ def prepare(threads: int) -> int:
     -------
     int
         How many there are of them.
+
+    Raises
+    ------
+    IchflowError
+        ``KERAS_BACKEND`` in the environment names what cannot train here.
     """
+    _choose()
     cores = min(threads, usable_cores())
     # NPROC is what XLA reads, and so JAX
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_NUM_INTRAOP_THREADS": str(cores), "NPROC": str(cores)}
@@ -29,6 +40,18 @@ def prepare(threads: int) -> int:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     return cores
+
+
+def _choose() -> None:
+    """Take the backend that the environment names, else TensorFlow: a file in the home is no part of a run."""
+    name = os.environ.setdefault("KERAS_BACKEND", _BACKENDS[0])
+    if name not in _BACKENDS:
+        raise IchflowError(f"KERAS_BACKEND: found '{name}', expected 'tensorflow' or 'jax'; set it, or unset it")
+    if find_spec(name) is None:
+        raise IchflowError(
+            f"KERAS_BACKEND: found '{name}', which is not installed; pip install the version that README.md names, or "
+            "unset KERAS_BACKEND to train with TensorFlow"
+        )
 
 
 def usable_cores() -> int:

@@ -81,8 +81,10 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
     ----------
     store
         Where the slices lie.
+    asked
+        When the first batch of the epoch was asked for, by :func:`time.monotonic`.
     ready
-        When each batch of the epoch was handed over, by :func:`time.monotonic`.
+        When each batch of the epoch was handed over, by the same clock.
     failure
         Why no more batches can be made, as TensorFlow tells only that some Python failed.
     """
@@ -129,6 +131,7 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
     def stream(self, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of the epoch that was begun last, from ``first`` on; several may do so side by side."""
         order, epoch, ready = self._order, self._epoch, self.ready
+        self.asked = time.monotonic()
         wanted = range(first, len(self))
         made = (self._pool.submit(self._batch, order, epoch, index) for index in wanted)
         ahead = deque(islice(made, self._ahead))
@@ -154,6 +157,7 @@ class Batches(keras.utils.PyDataset):  # pyright: ignore[reportUntypedBaseClass]
         self._epoch = epoch
         self._order = self._new_order()
         self.ready: dict[int, float] = {}
+        self.asked = 0.0
         self._next = -1  # whatever was made is of another epoch
 
     def feed(self) -> Any:

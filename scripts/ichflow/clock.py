@@ -81,7 +81,9 @@ class Clock(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClass
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Add the time for which the batch was not ready, and tell how far a long epoch has come."""
-        self._waited += max(0.0, self._batches.ready.get(batch, 0.0) - self._step_began)
+        # TensorFlow compiles the first step before it asks for a batch
+        since = max(self._step_began, self._batches.asked)
+        self._waited += max(0.0, self._batches.ready.get(batch, 0.0) - since)
         self._step_ended = time.monotonic()
         if self._step_ended - self._told > _TELL_EVERY:
             self._told = self._step_ended

@@ -96,7 +96,7 @@ class Course(keras.callbacks.Callback):  # pyright: ignore[reportUntypedBaseClas
     def _go_on_from(self, machines: list[dict[str, Any]]) -> None:
         """Warn of another machine, which rounds sums in another way."""
         here, before = self.machines[0] | {"from_epoch": len(self.rows) + 1}, machines[-1]
-        changed = [key for key in hardware.ROUNDING if here[key] != before[key]]
+        changed = [key for key in hardware.ROUNDING if key in before and here[key] != before[key]]
         self.machines = [*machines, here] if changed and not self.is_over else machines
         if self.machines is not machines:
             told = ", ".join(f"{key} {here[key]} instead of {before[key]}" for key in changed)

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import keras
 from ichflow.backends import usable_cores
 
 FLOAT32, BFLOAT16, AUTO = "float32", "mixed_bfloat16", "auto"
-ROUNDING = ("processor", "accelerators", "precision", "threads")
+ROUNDING = ("processor", "accelerators", "devices", "precision", "threads")
 """Of what :func:`describe` returns, what decides how sums are rounded."""
 
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86-64 and of 64-bit Arm
@@ -52,9 +52,24 @@ def wants_fused_normalization() -> bool:
     return keras.backend.backend() == "tensorflow" and not has_accelerator()
 
 
-def devices(batch_size: int) -> int:
-    """Return among how many of the devices each batch is shared: as many as share it evenly."""
-    return max(count for count in range(1, len(_logical_devices()) + 1) if batch_size % count == 0)
+def devices(batch_size: int, tell: Callable[[str], None]) -> int:
+    """Return among how many of the devices each batch is shared: as many as share it evenly.
+
+    Parameters
+    ----------
+    batch_size
+        Slices of a batch.
+    tell
+        Called with a warning if that leaves devices idle.
+    """
+    there = len(_logical_devices())
+    used = max(count for count in range(1, there + 1) if batch_size % count == 0)
+    if used < there:
+        tell(
+            f"warning: {used} of {there} devices can share a batch of {batch_size}, the others are idle; with a "
+            f"batch_size that is a multiple of {there} all are used"
+        )
+    return used
 
 
 @contextmanager
@@ -81,7 +96,7 @@ def copies(variable: Any) -> Sequence[Any]:
     return value.values if hasattr(value, "values") else (variable,)
 
 
-def describe(precision: str, threads: int) -> dict[str, Any]:
+def describe(precision: str, threads: int, devices: int) -> dict[str, Any]:
     """Return what a reader needs to judge a duration, and :data:`ROUNDING`.
 
     Parameters
@@ -90,11 +105,14 @@ def describe(precision: str, threads: int) -> dict[str, Any]:
         Keras's dtype policy.
     threads
         Those that a job was given of the cores.
+    devices
+        How many share each batch.
 
     Returns
     -------
     dict
-        ``processor``, ``cores``, ``memory_gb``, ``accelerators``, ``precision`` and ``threads``, as plain data.
+        ``processor``, ``cores``, ``memory_gb``, ``accelerators`` that are there, ``devices``, ``precision`` and
+        ``threads``, as plain data.
     """
     model = next((line for line in _cpuinfo() if line.startswith("model name")), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -103,6 +121,7 @@ def describe(precision: str, threads: int) -> dict[str, Any]:
         "cores": usable_cores(),
         "memory_gb": round(memory / 1e9, 1),
         "accelerators": [_name(device) for device in _accelerators()],
+        "devices": devices,
         "precision": precision,
         "threads": threads,
     }

@@ -386,7 +386,7 @@ def _machines(trainings: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         {key: training[key] for key in ("model", "fold", "backend", "seconds", "images_a_second")}
         | {key: machine[key] for key in ("from_epoch", "precision", "processor", "cores", "threads", "memory_gb")}
-        | {"accelerators": ", ".join(machine["accelerators"]) or "none"}
+        | {"accelerators": ", ".join(machine["accelerators"]) or "none", "devices": machine.get("devices", "")}
         for training in trainings
         for machine in training["machines"]
     ]

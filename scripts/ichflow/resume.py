@@ -83,15 +83,27 @@ class ResumeFile:
             Plain data.
         arrays
             Lists of arrays by name.
+
+        Raises
+        ------
+        IchflowError
+            It cannot be written; the state of before stays.
         """
         about = {"identity": self._identity, "facts": facts, "counts": {name: len(a) for name, a in arrays.items()}}
         flat = {f"{name}-{place}": array for name, group in arrays.items() for place, array in enumerate(group)}
         remove_leftovers(self.path)
-        with whole(self.path) as temporary:
-            np.savez(temporary, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **flat)
-            # A name may reach the disk before what it names: after a power failure there would be no state at all
-            with temporary.open("rb") as file:
-                _to_disk(file)
+        try:
+            with whole(self.path) as temporary:
+                np.savez(temporary, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **flat)
+                # A name may reach the disk before what it names: after a power failure there would be no state at all
+                with temporary.open("rb") as file:
+                    _to_disk(file)
+        except OSError as error:
+            size = sum(array.nbytes for array in flat.values()) / 1e6
+            raise IchflowError(
+                f"{self.path}: the state after this epoch, {size:.0f} MB, cannot be saved ({error.strerror or error}); "
+                "make room for twice as much, and run again: the training goes on after the epoch before"
+            ) from None
 
     def load(self, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays] | None:
         """Return the facts and arrays that were saved last, or None where there is no state to go on from.

@@ -3,7 +3,9 @@
 import csv
 import json
 import logging
+import math
 import platform
+import re
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,6 +34,16 @@ _NOTHING_TO_JUDGE_BY = (
     "warning: none of the {count} validation slices has a hemorrhage, so that neither the best epoch nor a threshold "
     "can be chosen by Dice; add patients with hemorrhage, or raise split.validation_share"
 )
+_FOUND_NOTHING = (
+    "warning: of the validation patients' hemorrhage the network has found next to nothing (Dice {dice:.3f} at best); "
+    "another seed may be luckier, else raise epochs or lower learning_rate"
+)
+_STILL_AS_AT_FIRST = (
+    "warning: with weight_average {momentum} over {steps} steps the weights that are kept are to {share:.0%} those "
+    "of the beginning; expected at most {most:.3f}, or more epochs"
+)
+_LITTLE, _LITTLE_DICE = 0.05, 0.1
+_NO_MEMORY = re.compile("RESOURCE_EXHAUSTED|ResourceExhaustedError")  # of JAX, of TensorFlow
 
 
 def train(
@@ -83,7 +95,7 @@ def train(
     make_repeatable(recipe.seed)
     precision = hardware.precision(recipe.precision)
     with ExitStack() as stack:
-        devices = hardware.devices(recipe.batch_size)
+        devices = hardware.devices(recipe.batch_size, tell)
         parts = {
             "training": _batches("training", training, recipe, scratch, workers, devices),
             "validation": _batches("validation", validation, recipe, scratch, workers, devices),
@@ -92,20 +104,24 @@ def train(
             tell(_NOTHING_TO_JUDGE_BY.format(count=len(parts["validation"].store.positive)))
         for batches in parts.values():
             stack.callback(batches.close)
+        _warn_of_average(recipe, len(parts["training"]) * recipe.epochs, tell)
         with hardware.spread(devices):
             model = untrained(recipe, precision)
             clock = Clock(parts["training"], recipe.batch_size, recipe.epochs, tell)
-            machine = hardware.describe(precision, workers)
+            machine = hardware.describe(precision, workers, devices)
             course = Course(recipe, state, parts["training"], clock, machine, tell)
             fit(model, recipe, parts["training"], parts["validation"], course, tensorboard)
         best = networks.build(recipe)
         best.set_weights(course.best_weights)
+        threshold = _threshold(recipe, best, parts["validation"], len(validation))
+        if threshold["dice"] and max(threshold["dice"]) < _LITTLE_DICE:
+            tell(_FOUND_NOTHING.format(dice=max(threshold["dice"])))
         facts = {
             "recipe": recipe.as_dict(),
             "parameters": best.count_params(),
             "best_epoch": course.best_epoch,
             "epochs": len(course.rows),
-            "threshold": _threshold(recipe, best, parts["validation"], len(validation)),
+            "threshold": threshold,
             "sources": parts["training"].store.sources | parts["validation"].store.sources,
             "seconds": round(clock.seconds, 1),
             "images_a_second": clock.images_a_second,
@@ -205,10 +221,27 @@ def fit(
             verbose=0,
             callbacks=callbacks,
         )
-    except Exception:
-        if training.failure is None:
-            raise
-        raise training.failure from None
+    except Exception as error:
+        if training.failure is not None:
+            raise training.failure from None
+        if _NO_MEMORY.search(f"{type(error).__name__}: {error}"):
+            raise IchflowError(_no_memory(recipe)) from error
+        raise
+
+
+def _no_memory(recipe: Recipe) -> str:
+    return (
+        f"the device that trains has too little memory for a batch_size of {recipe.batch_size} with filters "
+        f"{recipe.filters} and size {recipe.size}; lower batch_size first, or train where there is more"
+    )
+
+
+def _warn_of_average(recipe: Recipe, steps: int, tell: Callable[[str], None]) -> None:
+    """Warn if the average, which begins with the first weights, is too slow to forget them."""
+    share = recipe.weight_average**steps
+    if share > _LITTLE:
+        most = math.floor(1000 * _LITTLE ** (1 / steps)) / 1000
+        tell(_STILL_AS_AT_FIRST.format(momentum=recipe.weight_average, steps=steps, share=share, most=most))
 
 
 def _threshold(recipe: Recipe, model: Any, validation: Batches, patients: int) -> dict[str, Any]:

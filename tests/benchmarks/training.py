@@ -99,7 +99,7 @@ def loop(kind, folder, name, steps, epochs, changes):
     if not plain:
         training.make_repeatable(1)
     precision = "float32" if plain else hardware.precision(recipe.precision)
-    devices = 1 if plain else hardware.devices(recipe.batch_size)
+    devices = 1 if plain else hardware.devices(recipe.batch_size, print)
     timer = Epochs()
     with tempfile.TemporaryDirectory() as scratch, hardware.spread(devices):
         store = SliceStore(paths, recipe.size, scratch)

@@ -5,6 +5,7 @@ import platform
 
 import pytest
 from ichflow import backends, hardware
+from ichflow.errors import IchflowError
 
 
 @pytest.mark.parametrize(
@@ -35,13 +36,44 @@ def test_the_flags_of_an_arm_processor_are_found_too(monkeypatch):
 
 
 def test_the_machine_is_described():
-    found = hardware.describe("float32", 3)
-    assert (found["precision"], found["threads"]) == ("float32", 3)
+    found = hardware.describe("float32", 3, 1)
+    assert (found["precision"], found["threads"], found["devices"]) == ("float32", 3, 1)
     assert set(hardware.ROUNDING) < set(found)
     assert found["processor"]
     assert 1 <= found["cores"] <= os.cpu_count()
     assert found["memory_gb"] > 0.5
     assert isinstance(found["accelerators"], list)
+
+
+@pytest.mark.parametrize(("batch_size", "used", "warned"), [(16, 4, False), (10, 2, True), (7, 1, True), (4, 4, False)])
+def test_devices_that_a_batch_leaves_idle_are_told(monkeypatch, batch_size, used, warned):
+    monkeypatch.setattr(hardware, "_logical_devices", lambda: ["a", "b", "c", "d"])
+    told = list[str]()
+    assert hardware.devices(batch_size, told.append) == used
+    line = f"warning: {used} of 4 devices can share a batch of {batch_size}, the others are idle; "
+    assert told == [line + "with a batch_size that is a multiple of 4 all are used"] * warned
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("jaxx", "found 'jaxx', expected 'tensorflow' or 'jax'"),
+        ("torch", "found 'torch', expected 'tensorflow' or 'jax'"),
+        ("jax", "found 'jax', which is not installed; pip install"),
+    ],
+)
+def test_a_backend_that_cannot_train_is_refused_by_name(monkeypatch, name, told):
+    monkeypatch.setattr(os, "environ", {"KERAS_BACKEND": name})
+    monkeypatch.setattr(backends, "find_spec", lambda _: None)
+    with pytest.raises(IchflowError, match=f"KERAS_BACKEND: {told}"):
+        backends.prepare(1)
+
+
+def test_without_a_word_tensorflow_trains(monkeypatch):
+    """Whatever a file in the home says of Keras."""
+    monkeypatch.setattr(os, "environ", {})
+    backends.prepare(1)
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
 
 
 def test_a_job_keeps_to_its_cores_and_leaves_room_on_a_gpu_unless_told_otherwise(monkeypatch):

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -258,6 +259,22 @@ with ResumeFile(sys.argv[2], "{}").alone(print):
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+def test_a_state_for_which_there_is_no_room_is_told_and_that_of_before_stays(state):
+    """A real limit: of the size of a file."""
+    state.save({"epochs": 1}, ARRAYS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(
+            IchflowError, match=r"state\.npz: the state after this epoch, 1 MB, cannot be saved \(File too"
+        ):
+            state.save({"epochs": 2}, {"best": [np.zeros(125_000)]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert state.load(print)[0] == {"epochs": 1}
+    assert [path.name for path in state.path.parent.iterdir()] == ["state.npz"]
 
 
 @pytest.mark.parametrize("how", ["ends", "is killed", "its machine is down"])

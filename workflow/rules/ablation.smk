@@ -39,11 +39,7 @@ rule ablate_variant:
 rule ablation_table:
     """Each variant against the recipe, with intervals over patients and seeds."""
     input:
-        expand(
-            "<results>/ablation/{variant}-seed-{seed}.parquet",
-            variant=VARIANTS,
-            seed=SEEDS,
-        ),
+        ablated,
     output:
         table=report(
             "<results>/ablation/table.csv",

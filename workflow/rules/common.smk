@@ -182,6 +182,20 @@ def ablated_recipe(wildcards):
     return recipe_keys(config["ablation"]["recipe"], **changed)
 
 
+def ablated(wildcards):
+    """What the ablation compares, once there is something to compare."""
+    if not config["ablation"]["choices"]:
+        raise WorkflowError(
+            "ablation.choices: nothing found, expected keys of a recipe with the values to try: "
+            "snakemake --cores 2 ablation --configfile config/ablation.yaml has some"
+        )
+    return expand(
+        "<results>/ablation/{variant}-seed-{seed}.parquet",
+        variant=VARIANTS,
+        seed=SEEDS,
+    )
+
+
 def tensorboard_folder(wildcards):
     return f"logs/{NAME}/tensorboard/{wildcards.model}-fold-{wildcards.fold}"
 
