@@ -1,5 +1,7 @@
 """What a score rests on is found where a constructed network looks."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -62,8 +64,11 @@ def test_a_place_is_hidden_in_the_neighbors_too():
 
 def test_scores_are_those_of_prediction(tmp_path):
     """With neighbors and the mean of two folds."""
-    predictors = [Predictor(exported(RECIPE, tmp_path / f"{fold}.onnx"), 1) for fold in range(2)]
+    recipes = [dataclasses.replace(RECIPE, seed=seed) for seed in (2, 4)]
+    predictors = [Predictor(exported(recipe, tmp_path / f"{recipe.seed}.onnx"), 1) for recipe in recipes]
     hu = np.random.default_rng(0).integers(-1000, 1500, (11, 32, 32)).astype(np.int16)
     stacks = [hu[inference.windows.neighborhood(len(hu), place, RECIPE.neighbors)] for place in range(len(hu))]
     expected = inference.mean_probabilities(predictors, hu).max(axis=(1, 2))
     np.testing.assert_allclose(inference.scores(predictors, stacks), expected, atol=1e-6)
+    for predictor in predictors:
+        assert np.abs(predictor.probabilities(hu).max(axis=(1, 2)) - expected).max() > 0.01

@@ -30,10 +30,18 @@ def trained(recipe, paths, folder, **keys):
     return training.train(recipe, paths[:2], paths[2:], folder, state, workers=2, **keys)
 
 
-def test_the_history_has_the_learning_rate_of_each_epoch(paths, tmp_path):
+def test_the_history_has_the_learning_rate_of_each_epoch(paths, tmp_path, monkeypatch):
+    """It is the one with which the network is trained."""
     recipe = dataclasses.replace(SHORT, schedule="cosine", warmup=1)
-    told = []
+    told, used, end = [], [], Course.on_test_end
+
+    def noted(self, logs=None):
+        used.append(float(self.model.optimizer.learning_rate))
+        end(self, logs)
+
+    monkeypatch.setattr(Course, "on_test_end", noted)
     _, facts, history = trained(recipe, paths, tmp_path, tell=told.append)
+    assert used == pytest.approx([row["learning_rate"] for row in history])
     assert [row["learning_rate"] for row in history] == pytest.approx(
         [0.5 * TINY.learning_rate, TINY.learning_rate, 0.5 * TINY.learning_rate]
     )
@@ -42,6 +50,26 @@ def test_the_history_has_the_learning_rate_of_each_epoch(paths, tmp_path):
     assert "waiting for data" in told[1]
     assert told[1].endswith(" s left")
     assert 0 <= facts["waiting"] < 1
+
+
+def test_each_epoch_has_slices_of_its_own(paths, tmp_path, monkeypatch):
+    begun, begin = [], Batches.begin_at
+
+    def noted(self, epoch):
+        begin(self, epoch)
+        if self._training:
+            begun.append((epoch, self._order.tolist()))
+
+    monkeypatch.setattr(Batches, "begin_at", noted)
+    trained(SHORT, paths, tmp_path)
+    assert [epoch for epoch, _ in begun] == [0, 0, 1, 2]  # the first when the batches are made
+    assert begun[1] != begun[2] != begun[3]
+
+
+def test_the_first_steps_compilation_is_no_waiting_for_data(paths, tmp_path):
+    """TensorFlow asks for the first batch when it is done with that; here it takes most of the epoch."""
+    _, facts, _ = trained(dataclasses.replace(SHORT, epochs=1), paths, tmp_path)
+    assert facts["waiting"] < 0.5
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -237,6 +238,13 @@ def mean_shift(recipe):
     return float(np.mean(shifts))
 
 
+def test_the_smallest_slices_can_be_deformed():
+    """Albumentations refuses a smoothness under one pixel."""
+    planes = np.random.default_rng(0).integers(0, 80, (3, 16, 16)).astype(np.int16)
+    moved, *_ = Augmenter(dataclasses.replace(TINY, size=16, elastic=1.0))(planes, np.zeros((16, 16), np.uint8), 1)
+    assert moved.shape == (16, 16, 3)
+
+
 @pytest.mark.parametrize("affine", [0.0, 1.0])
 def test_augmentation_moves_image_and_mask_alike(affine):
     """A mask drawn from the image's bright disk still covers it after any change."""
@@ -320,6 +328,24 @@ def test_the_store_holds_all_slices_and_skips_who_was_set_aside(paths, tmp_path)
     store.close()
 
 
+def test_memory_does_not_grow_with_patients(tmp_path):
+    """Forty patients of 128 kB each: one of them, and little more than that, as with four."""
+    most = {}
+    for patients in (4, 40):
+        files = [tmp_path / f"{number:03d}.parquet" for number in range(patients)]
+        for path in files:
+            shards.write(path, blob_shard(path.stem, True, size=64, slices=16))
+        tracemalloc.start()
+        store = SliceStore(files, 64, tmp_path)
+        given = Batches(store, dataclasses.replace(TINY, size=64), training=True)
+        for index in range(4):
+            given[index]
+        most[patients] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        given.close()
+    assert most[40] < most[4] + 2 * 64 * 64 * 16 * 2
+
+
 def test_a_full_scratch_disk_is_told_with_its_folder(paths, tmp_path, monkeypatch):
     """A real one: /dev/full takes nothing."""
     monkeypatch.setattr(slices, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))  # noqa: SIM115
@@ -345,6 +371,21 @@ def test_batches_repeat_by_seed_and_change_by_epoch(paths, tmp_path):
         assert_equal_batches(one[index], two[index])
 
 
+def test_the_order_of_slices_is_that_of_seed_and_epoch(paths, tmp_path):
+    store = SliceStore(paths, 32, tmp_path)
+    for recipe in (TINY, dataclasses.replace(TINY, positive_share=None)):
+        first = batches.epoch_order(store, recipe, 0)
+        np.testing.assert_array_equal(first, batches.epoch_order(store, recipe, 0))
+        assert not np.array_equal(first, batches.epoch_order(store, recipe, 1))
+        assert not np.array_equal(first, batches.epoch_order(store, dataclasses.replace(recipe, seed=4), 0))
+
+
+def test_each_slice_of_an_epoch_is_changed_in_its_own_way(paths, tmp_path):
+    given = Batches(SliceStore(paths, 32, tmp_path), dataclasses.replace(TINY, brightness_contrast=1.0), training=True)
+    shades = np.concatenate([given[index][0][1] for index in range(len(given))])
+    assert len(np.unique(shades, axis=0)) == len(shades) == 70
+
+
 def test_neighbors_are_those_of_the_same_patient_and_end_with_it(paths, tmp_path):
     """And they are changed as the slice itself is."""
     store = SliceStore(paths, 32, tmp_path)
@@ -361,13 +402,17 @@ def test_neighbors_are_those_of_the_same_patient_and_end_with_it(paths, tmp_path
     np.testing.assert_array_equal(seen[7, ..., 2], own[7])  # the last one of the first
 
 
-def test_neighbors_are_changed_as_the_slice_itself(paths, tmp_path):
+@pytest.mark.parametrize("neighbors", [1, 3])
+def test_neighbors_are_changed_as_the_slice_itself(paths, tmp_path, neighbors):
     """A patient whose slices are all alike."""
+    recipe = dataclasses.replace(TINY, neighbors=neighbors, elastic=1.0, flip=0.5, affine=0.5)
     shard = shards.read(paths[1])
     alike = dataclasses.replace(shard, hu=np.repeat(shard.hu[3:4], len(shard.hu), axis=0))
     shards.write(tmp_path / "alike.parquet", alike)
-    (hu, _), _ = Batches(SliceStore([tmp_path / "alike.parquet"], 32, tmp_path), TINY, training=True)[0]
-    for neighbor in (1, 2):
+    (hu, _), _ = Batches(SliceStore([tmp_path / "alike.parquet"], 32, tmp_path), recipe, training=True)[0]
+    assert hu.shape[-1] == 2 * neighbors + 1
+    assert not np.array_equal(hu[0, ..., 0], shard.hu[3])
+    for neighbor in range(1, hu.shape[-1]):
         np.testing.assert_array_equal(hu[..., 0], hu[..., neighbor])
 
 
@@ -497,9 +542,70 @@ def test_the_threshold_is_chosen_on_the_validation_patients(trained, paths):
     assert facts["threshold"]["validation"] == counts.chosen()
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "dice_focal"])
+def test_the_network_that_is_trained_is_that_of_the_recipe(precision, loss):
+    model = training.untrained(dataclasses.replace(TINY, loss=loss, dropout=0.2), precision)
+    layers = model.layers[-1].layers
+    assert keras.losses.get(model.loss) is keras.losses.get(losses.named(loss))
+    assert {layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)} == {0.2}
+    convolutions = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)]
+    expected = "bfloat16" if precision == "mixed_bfloat16" else "float32"
+    assert {layer.compute_dtype for layer in convolutions[:-1]} == {expected}
+    assert convolutions[-1].compute_dtype == "float32"
+
+
+def test_want_of_memory_is_told_with_what_to_lower(paths, tmp_path, monkeypatch):
+    """A real one: TensorFlow is asked for 2^40 numbers."""
+
+    def costly(truth, given):
+        return keras.ops.sum(tf.fill([tf.shape(given)[1] * 2**15, 2**20], given[0, 0, 0, 0]))
+
+    monkeypatch.setattr(losses, "named", lambda name: costly)
+    with pytest.raises(IchflowError, match="too little memory for a batch_size of 10 with filters 4 and size 32"):
+        training.train(TINY, paths[:2], paths[2:4], tmp_path, state_in(tmp_path), workers=1)
+
+
+@pytest.mark.parametrize(("momentum", "warned"), [(0.9, False), (0.999, True)])
+def test_an_average_too_slow_for_its_training_is_warned_of(paths, tmp_path, momentum, warned):
+    """Of 3 epochs of 4 steps the first weights are 28 % with a momentum of 0.9 and all but 1 % with 0.999."""
+    recipe, told = dataclasses.replace(TINY, epochs=9, weight_average=momentum), list[str]()
+    training.train(recipe, paths[:4], paths[4:6], tmp_path, state_in(tmp_path), workers=1, tell=told.append)
+    (line,) = [line for line in told if "weight_average" in line] or [""]
+    assert bool(line) == warned
+    if warned:
+        assert "with weight_average 0.999 over 36 steps the weights that are kept are to 96% those of the b" in line
+        assert "expected at most 0.920" in line
+
+
+def test_a_network_that_finds_nothing_is_warned_of(paths, tmp_path):
+    for rate, warned in ((1e-9, True), (TINY.learning_rate, False)):
+        recipe, told = dataclasses.replace(TINY, epochs=20, learning_rate=rate, dropout=0.0), list[str]()
+        state = ResumeFile(tmp_path / f"{rate}.npz", "{}")
+        training.train(recipe, paths[:6], paths[6:], tmp_path, state, workers=1, tell=told.append)
+        assert any("has found next to nothing" in line for line in told) == warned
+
+
 def test_nothing_to_learn_from_is_an_error(paths, tmp_path):
     with pytest.raises(IchflowError, match="none of the 16 training slices has a hemorrhage"):
         training.train(TINY, [paths[1], paths[3]], paths[:1], tmp_path, state_in(tmp_path), workers=1)
+
+
+def test_the_best_epoch_is_the_one_that_is_kept(paths, tmp_path, monkeypatch):
+    """Here the second of three, by a validation that is not theirs."""
+    end, after = Course.on_epoch_end, []
+
+    def judged(self, epoch, logs=None):
+        after.append(self.model.get_weights())
+        end(self, epoch, logs | {"val_dice": [0.1, 0.9, 0.2][epoch]})
+
+    monkeypatch.setattr(Course, "on_epoch_end", judged)
+    recipe = dataclasses.replace(TINY, epochs=3)
+    model, facts, _ = training.train(recipe, paths[:4], paths[4:6], tmp_path, state_in(tmp_path), workers=1)
+    assert facts["best_epoch"] == 2
+    for kept, second, third in zip(model.get_weights(), after[1], after[2], strict=True):
+        np.testing.assert_array_equal(kept, second)
+        assert not np.array_equal(kept, third)
 
 
 def test_a_loss_that_is_no_number_is_an_error(paths, tmp_path):
@@ -575,7 +681,7 @@ def test_validation_without_hemorrhage_is_warned_of(tmp_path):
         shards.write(path, blob_shard(path.stem, bleeding))
     recipe, told = dataclasses.replace(TINY, epochs=1), list[str]()
     training.train(recipe, files[:1], files[:1], tmp_path, state_in(tmp_path), workers=1, tell=told.append)
-    assert not any(line.startswith("warning") for line in told)
+    assert not any("has a hemorrhage" in line for line in told)
     other = ResumeFile(tmp_path / "other.npz", "{}")
     training.train(recipe, files[:1], files[1:], tmp_path, other, workers=1, tell=told.append)
     assert any("none of the 8 validation slices has a hemorrhage" in line for line in told)
@@ -641,10 +747,21 @@ def test_a_model_of_the_time_of_flips_is_still_read(trained, exported, paths, tm
     assert ("'test_flip', which is no more" in caplog.text) == flip
 
 
-def test_several_folds_are_averaged(exported, paths):
-    hu = shards.read(paths[0]).hu
-    one = Predictor(exported, threads=1)
-    np.testing.assert_allclose(mean_probabilities([one, one], hu), one.probabilities(hu), atol=1e-6)
+def test_several_folds_are_averaged(trained, exported, paths, tmp_path):
+    """Their probabilities, and their thresholds."""
+    recipe = dataclasses.replace(TINY, seed=4)
+    training.write_model(tmp_path / "other.keras", varied(networks.build(recipe)))
+    about = {"recipe": recipe.as_dict(), "fold": 1, "threshold": {"validation": 0.2, "used": 0.3}}
+    export.export(tmp_path / "other.keras", about, tmp_path / "other.onnx")
+    shard = shards.read(paths[0])
+    files = exported, tmp_path / "other.onnx"
+    one, other = (Predictor(file, threads=1) for file in files)
+    first, second = (predictor.probabilities(shard.hu) for predictor in (one, other))
+    assert np.abs(first - second).max() > 0.1
+    np.testing.assert_allclose(mean_probabilities([one, other], shard.hu), (first + second) / 2, atol=1e-6)
+    made = prediction.predict(shard.info, shard.hu, "m", files, (0, "test"), threads=1)
+    assert made.rows[0]["threshold"] == 0.4  # of 0.5 and 0.3
+    np.testing.assert_allclose([row["score"] for row in made.rows], ((first + second) / 2).max(axis=(1, 2)), atol=1e-6)
 
 
 def test_a_model_of_another_contract_is_refused(exported, tmp_path):

@@ -149,6 +149,10 @@ def test_every_patient_can_be_drawn_and_a_run_draws_some(copied):
 def test_the_model_carries_where_it_comes_from(finished):
     facts = json.loads(finished.result("models/unet-small/fold-0/provenance.json").read_text())
     parts = facts["patients"]
+    told = (finished.folder / "logs/phantom/train_fold/unet-small-fold-0.log").read_text(encoding="utf-8")
+    assert len(parts["train"]) != len(parts["validation"])  # or the log would not tell which was trained on
+    assert f" slices of {len(parts['train'])} patients" in re.search(r"training: .*", told)[0]
+    assert f" slices of {len(parts['validation'])} patients" in re.search(r"validation: .*", told)[0]
     assert len(parts["train"]) + len(parts["validation"]) + len(parts["test"]) == len(PATIENTS)
     assert set(facts["shards"]) == set(parts["train"]) | set(parts["validation"])
     for patient, digest in facts["shards"].items():
@@ -165,7 +169,8 @@ def test_the_model_carries_where_it_comes_from(finished):
         facts["versions"]
     )
     (machine,) = facts["machines"]
-    assert {"from_epoch", "processor", "cores", "memory_gb", "accelerators", "precision", "threads"} == set(machine)
+    about = {"from_epoch", "processor", "cores", "memory_gb", "accelerators", "devices", "precision", "threads"}
+    assert about == set(machine)
 
 
 LIGHT = "checks slicing splits inventory prediction evaluation phantom.layout"
@@ -239,6 +244,11 @@ def test_the_ablation_trains_each_variant_with_each_seed_and_nothing_else(copied
     hold(schema, rows)
     assert [(row["variant"], row["value"]) for row in rows] == [("base", ""), ("positive_share-1", "null")]
     assert not list(copied.result("resume").iterdir())
+    tested = {row["patient"] for row in rows_of(copied.result("splits.parquet")) if row["part"] == "test"}
+    measured = [rows_of(copied.result(f"ablation/base-seed-{seed}.parquet")) for seed in (1, 2)]
+    for rows in measured:
+        assert {row["patient"] for row in rows} == tested
+    assert measured[0] != measured[1]  # two trainings
     assert "Nothing to be done" in copied.snakemake("ablation")
     copied.configure(ablation={"seeds": [1, 2], "choices": {"windows": [["bone"]], "positive_share": [None]}})
     assert copied.planned("ablation")["ablate_variant"] == 2
@@ -252,6 +262,8 @@ def test_an_ablation_that_cannot_be_is_refused_before_any_job(fresh):
     assert "ablation.choices: 'window' is no choice of a recipe; did you mean 'windows'?" in printed
     assert "expected a multiple of 512 for 9 levels" in printed
     assert "ablation.choices.loss: 'mse' is not one of" in printed
+    fresh.configure(ablation={"choices": {}})
+    assert "ablation.choices: nothing found, expected keys" in fresh.snakemake("ablation", "--dry-run", check=False)
 
 
 def test_how_to_start_with_very_many_patients_is_told(fresh):
