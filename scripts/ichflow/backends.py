@@ -44,7 +44,7 @@ def prepare(threads: int) -> int:
 
 def _choose() -> None:
     """Take the backend that the environment names, else TensorFlow: a file in the home is no part of a run."""
-    name = os.environ.setdefault("KERAS_BACKEND", _BACKENDS[0])
+    name = os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or _BACKENDS[0]
     if name not in _BACKENDS:
         raise IchflowError(f"KERAS_BACKEND: found '{name}', expected 'tensorflow' or 'jax'; set it, or unset it")
     if find_spec(name) is None:

@@ -88,6 +88,9 @@ def build(recipe: Recipe, precision: str = "float32", *, fused: bool = False) ->
     """
     import keras
 
+    # As it is unless a file in the home says otherwise
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
     random = np.random.default_rng(recipe.seed)
     inputs: Any = keras.Input((recipe.size, recipe.size, recipe.channels))
     x, skips, came_in = inputs, list[Any](), inputs

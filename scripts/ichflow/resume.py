@@ -22,6 +22,7 @@ from ichflow.locks import claimed
 _ABOUT = "about"
 _POLL_S = 1.0
 _OF_CONTENT = {None, errno.EINVAL}  # of an OSError that zipfile raises at wrong bytes: all others are of the disk
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Arrays = dict[str, list[NDArray[Any]]]
 
 
@@ -100,9 +101,11 @@ class ResumeFile:
                     _to_disk(file)
         except OSError as error:
             size = sum(array.nbytes for array in flat.values()) / 1e6
+            mend = "make room for twice as much" if error.errno in _NO_ROOM else "see to that"
+            then = "goes on after the epoch before" if self.path.is_file() else "begins anew"
             raise IchflowError(
                 f"{self.path}: the state after this epoch, {size:.0f} MB, cannot be saved ({error.strerror or error}); "
-                "make room for twice as much, and run again: the training goes on after the epoch before"
+                f"{mend}, and run again: the training {then}"
             ) from None
 
     def load(self, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays] | None:

@@ -43,7 +43,9 @@ _STILL_AS_AT_FIRST = (
     "of the beginning; expected at most {most:.3f}, or more epochs"
 )
 _LITTLE, _LITTLE_DICE = 0.05, 0.1
-_NO_MEMORY = re.compile("RESOURCE_EXHAUSTED|ResourceExhaustedError")  # of JAX, of TensorFlow
+# JAX and TensorFlow have a name for all that can run out, the room on a disk among it
+_RAN_OUT = re.compile("RESOURCE_EXHAUSTED|ResourceExhaustedError")
+_NOT_OF_MEMORY = re.compile("No space left|quota|open files")
 
 
 def train(
@@ -224,7 +226,8 @@ def fit(
     except Exception as error:
         if training.failure is not None:
             raise training.failure from None
-        if _NO_MEMORY.search(f"{type(error).__name__}: {error}"):
+        told = f"{type(error).__name__}: {error}"
+        if _RAN_OUT.search(told) and not _NOT_OF_MEMORY.search(told):
             raise IchflowError(_no_memory(recipe)) from error
         raise
 

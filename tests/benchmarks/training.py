@@ -123,6 +123,7 @@ def loop(kind, folder, name, steps, epochs, changes):
         "first_epoch_mb": timer.mb[0],
         "waiting": waiting,
         "precision": precision,
+        "devices": devices,
         "tflops": rate * costs.training_flops(recipe) / 1e12,
     }
 
@@ -244,7 +245,8 @@ def compare_loops(folder, cases, precision, turns, top):
             rates[kind].append(got["images_a_second"])
             waiting = "" if got["waiting"] is None else f", {got['waiting']:.1%} waiting for data"
             print(
-                f"{filters:3} filters, 256 x 256, batch {batch}: {meaning} ({got['precision']}): "
+                f"{filters:3} filters, 256 x 256, batch {batch}: {meaning} ({got['precision']}, devices that share "
+                f"a batch: {got['devices']}): "
                 f"{got['images_a_second']:.2f} images/s, {got['tflops'] / top:.1%} of the peak{waiting}; "
                 f"first epoch {got['first_epoch_s']:.1f} s, at most {got['first_epoch_mb']:.0f} MB until its end",
                 flush=True,

@@ -73,11 +73,13 @@ def folder(tmp_path_factory):
     return folder
 
 
-def trained(folder, backend, recipe=STEADY, devices=1):
+def trained(folder, backend, recipe=STEADY, devices=1, home=None):
     environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     # What is compared with TensorFlow is compiled as users have it
     flags = f"--xla_force_host_platform_device_count={devices} {QUICK_XLA}" if devices > 1 else ""
     environment |= {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    if home:
+        environment["KERAS_HOME"] = str(home)
     command = [sys.executable, "-c", PROGRAM, str(ROOT / "scripts"), str(folder), json.dumps(recipe.as_dict())]
     done = subprocess.run([*command, str(devices)], env=environment, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr[-3000:]
@@ -125,3 +127,12 @@ def test_a_last_batch_of_one_slice_is_shared_and_a_batch_that_cannot_be_is_not(f
     assert (pair["facts"]["epochs"], pair["devices"]) == (1, 2)
     alone = trained(own, backend, dataclasses.replace(recipe, batch_size=5), devices=2)
     assert (alone["facts"]["epochs"], alone["devices"]) == (1, 1)
+
+
+def test_what_a_home_says_of_keras_does_not_matter(folder, tmp_path):
+    """Axes and number format, which Keras reads from a file there."""
+    home = {"image_data_format": "channels_first", "floatx": "float16", "backend": "tensorflow"}
+    (tmp_path / "keras.json").write_text(json.dumps(home))
+    ran = trained(folder, "tensorflow", dataclasses.replace(STEADY, epochs=1), home=tmp_path)
+    assert ran["facts"]["epochs"] == 1
+    assert np.shape(ran["weights"][0])[:2] == (3, 3)

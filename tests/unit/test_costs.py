@@ -10,10 +10,11 @@ from support import shipped_recipes
 RECIPES = shipped_recipes()
 
 
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("name", RECIPES)
-def test_operations_are_those_of_the_convolutions_that_are_built(name):
+def test_operations_are_those_of_the_convolutions_that_are_built(name, residual):
     """Of a convolution each output pixel, of a transposed one each input pixel meets the whole kernel."""
-    recipe = replace(RECIPES[name], filters=4, size=64)
+    recipe = replace(RECIPES[name], filters=4, size=64, residual=residual)
     total = 0
     for layer in networks.build(recipe).layers:
         if layer.__class__.__name__ in ("Conv2D", "Conv2DTranspose"):

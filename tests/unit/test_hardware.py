@@ -69,9 +69,10 @@ def test_a_backend_that_cannot_train_is_refused_by_name(monkeypatch, name, told)
         backends.prepare(1)
 
 
-def test_without_a_word_tensorflow_trains(monkeypatch):
+@pytest.mark.parametrize("environment", [{}, {"KERAS_BACKEND": ""}])
+def test_without_a_word_tensorflow_trains(monkeypatch, environment):
     """Whatever a file in the home says of Keras."""
-    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(os, "environ", environment)
     backends.prepare(1)
     assert os.environ["KERAS_BACKEND"] == "tensorflow"
 

@@ -268,12 +268,21 @@ def test_a_state_for_which_there_is_no_room_is_told_and_that_of_before_stays(sta
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         with pytest.raises(
-            IchflowError, match=r"state\.npz: the state after this epoch, 1 MB, cannot be saved \(File too"
+            IchflowError,
+            match=r"state\.npz: the state after this epoch, 1 MB, cannot be saved \(File too.*make room.*epoch before",
         ):
             state.save({"epochs": 2}, {"best": [np.zeros(125_000)]})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert state.load(print)[0] == {"epochs": 1}
+    state.path.unlink()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(IchflowError, match="the training begins anew"):
+            state.save({"epochs": 1}, {"best": [np.zeros(125_000)]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    state.save({"epochs": 1}, ARRAYS)
     assert [path.name for path in state.path.parent.iterdir()] == ["state.npz"]
 
 

@@ -29,6 +29,8 @@ def test_dice_at_every_threshold_is_that_of_counting_anew(seed):
     scans = [scan(random, bleeding) for bleeding in (True, False, True)]
     scans = [one for one in scans if one[0].any() or one is scans[1]]
     found = counted(scans).dice()
+    assert counted(scans).curve() == pytest.approx(found.mean(axis=0))
+    assert counted([scan(random, False)]).curve() == []
     bleeding = [one for one in scans if one[0].any()]
     assert found.shape == (len(bleeding), len(CURVE))
     for row, (truth, probability) in zip(found, bleeding, strict=True):

@@ -556,19 +556,30 @@ def test_the_network_that_is_trained_is_that_of_the_recipe(precision, loss):
 
 
 def test_want_of_memory_is_told_with_what_to_lower(paths, tmp_path, monkeypatch):
-    """A real one: TensorFlow is asked for 2^40 numbers."""
+    """A real one: TensorFlow is asked for more than a process can have, also where memory is lent that is not there."""
 
     def costly(truth, given):
-        return keras.ops.sum(tf.fill([tf.shape(given)[1] * 2**15, 2**20], given[0, 0, 0, 0]))
+        return keras.ops.sum(tf.fill([tf.shape(given)[1] * 2**15, 2**26], given[0, 0, 0, 0]))
 
     monkeypatch.setattr(losses, "named", lambda name: costly)
     with pytest.raises(IchflowError, match="too little memory for a batch_size of 10 with filters 4 and size 32"):
         training.train(TINY, paths[:2], paths[2:4], tmp_path, state_in(tmp_path), workers=1)
 
 
+def test_a_full_disk_is_not_told_as_too_little_memory(paths, tmp_path, monkeypatch):
+    """TensorFlow has one name for both."""
+
+    def full(self, epoch, logs=None):
+        raise tf.errors.ResourceExhaustedError(None, None, "events.out.tfevents; No space left on device")
+
+    monkeypatch.setattr(Course, "on_epoch_begin", full)
+    with pytest.raises(tf.errors.ResourceExhaustedError, match="No space left"):
+        training.train(TINY, paths[:2], paths[2:4], tmp_path, state_in(tmp_path), workers=1)
+
+
 @pytest.mark.parametrize(("momentum", "warned"), [(0.9, False), (0.999, True)])
 def test_an_average_too_slow_for_its_training_is_warned_of(paths, tmp_path, momentum, warned):
-    """Of 3 epochs of 4 steps the first weights are 28 % with a momentum of 0.9 and all but 1 % with 0.999."""
+    """After 9 epochs of 4 steps the first weights are 2 % with a momentum of 0.9 and 96 % with 0.999."""
     recipe, told = dataclasses.replace(TINY, epochs=9, weight_average=momentum), list[str]()
     training.train(recipe, paths[:4], paths[4:6], tmp_path, state_in(tmp_path), workers=1, tell=told.append)
     (line,) = [line for line in told if "weight_average" in line] or [""]
