@@ -101,10 +101,13 @@ def test_jax_trains_as_tensorflow_does(folder):
     assert tensorflow["facts"]["backend"] == "tensorflow"
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose(column(jax, name), column(tensorflow, name), atol=1e-3)
-    # A few of the 196 validation pixels in disks may be on the other side of the threshold
+    assert column(tensorflow, "loss")[-1] < column(tensorflow, "loss")[0] - 0.02
     for name in ("dice", "val_dice"):
-        np.testing.assert_allclose(column(jax, name), column(tensorflow, name), atol=0.02)
-        assert column(jax, name)[-1] > 0.2  # two networks that find nothing would be alike as well
+        found, expected = column(jax, name), column(tensorflow, name)
+        np.testing.assert_allclose(found[: STEADY.epochs], expected[: STEADY.epochs], atol=1e-3)
+        # Later a few of the 196 validation pixels in disks may be on the other side of the threshold
+        np.testing.assert_allclose(found, expected, atol=0.02)
+        assert found[-1] > 0.2  # two networks that find nothing would be alike as well
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -261,28 +262,28 @@ with ResumeFile(sys.argv[2], "{}").alone(print):
 """
 
 
-def test_a_state_for_which_there_is_no_room_is_told_and_that_of_before_stays(state):
-    """A real limit: of the size of a file."""
-    state.save({"epochs": 1}, ARRAYS)
+@contextmanager
+def files_of_a_kilobyte():
+    """Let no file of this process become larger, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(
-            IchflowError,
-            match=r"state\.npz: the state after this epoch, 1 MB, cannot be saved \(File too.*make room.*epoch before",
-        ):
-            state.save({"epochs": 2}, {"best": [np.zeros(125_000)]})
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert state.load(print)[0] == {"epochs": 1}
-    state.path.unlink()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(IchflowError, match="the training begins anew"):
-            state.save({"epochs": 1}, {"best": [np.zeros(125_000)]})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_state_for_which_there_is_no_room_is_told_and_that_of_before_stays(state):
+    large, told = (
+        {"best": [np.zeros(125_000)]},
+        r"state\.npz: the state after this epoch, 1 MB, cannot be saved \(File too",
+    )
+    with files_of_a_kilobyte(), pytest.raises(IchflowError, match=told + ".*make room.*begins anew"):
+        state.save({"epochs": 1}, large)
     state.save({"epochs": 1}, ARRAYS)
+    with files_of_a_kilobyte(), pytest.raises(IchflowError, match=told + ".*make room.*epoch before"):
+        state.save({"epochs": 2}, large)
+    assert state.load(print)[0] == {"epochs": 1}
     assert [path.name for path in state.path.parent.iterdir()] == ["state.npz"]
 
 

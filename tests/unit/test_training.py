@@ -691,7 +691,7 @@ def test_validation_without_hemorrhage_is_warned_of(tmp_path):
         shards.write(path, blob_shard(path.stem, bleeding))
     recipe, told = dataclasses.replace(TINY, epochs=1), list[str]()
     training.train(recipe, files[:1], files[:1], tmp_path, state_in(tmp_path), workers=1, tell=told.append)
-    assert not any("has a hemorrhage" in line for line in told)
+    assert not any(line.startswith("warning") and "next to nothing" not in line for line in told)
     other = ResumeFile(tmp_path / "other.npz", "{}")
     training.train(recipe, files[:1], files[1:], tmp_path, other, workers=1, tell=told.append)
     assert any("none of the 8 validation slices has a hemorrhage" in line for line in told)
