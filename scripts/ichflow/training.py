@@ -92,7 +92,8 @@ def train(
     Raises
     ------
     IchflowError
-        A part has no slice, none of the training slices has a hemorrhage, or a loss or a weight is no number.
+        A part has no slice, none of the training slices has a hemorrhage, a loss or a weight is no number, the device
+        has too little memory, or the state cannot be saved.
     """
     make_repeatable(recipe.seed)
     precision = hardware.precision(recipe.precision)
